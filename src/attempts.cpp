@@ -1,0 +1,72 @@
+#include "attempts.h"
+
+#include <algorithm>
+
+namespace http01 {
+namespace {
+
+// What a client's address is cut to, which is whatever the web server says.
+constexpr std::size_t kClientOctets = 64;
+
+// Only what could be a CA's: a bad token is no challenge, nor is one of a Host that is no domain.
+bool is_attempt(const protocol::Request& request) {
+  return (request.method == "GET" || request.is_head()) &&
+         request.kind == protocol::PathKind::kChallenge && !request.fault &&
+         request.host.kind == protocol::HostKind::kDomain && protocol::is_token(request.token());
+}
+
+}  // namespace
+
+std::optional<protocol::Reason> Attempt::outcome() const {
+  for (std::size_t i = 0; i < reasons.size(); ++i) {
+    if (reasons[i] == requests) return static_cast<protocol::Reason>(i);
+  }
+  return std::nullopt;
+}
+
+std::optional<Attempt> Attempts::add(base::TimePoint now, const protocol::Request& request,
+                                     protocol::Reason reason) {
+  if (!is_attempt(request)) return std::nullopt;
+  // Neither may contain a space.
+  const std::string key = request.host.text + ' ' + std::string(request.token());
+  std::optional<Attempt> pushed_out;
+  auto found = open_.find(key);
+  if (found == open_.end()) {
+    if (open_.size() >= kMost) pushed_out = take_oldest();
+    found = open_.emplace(key, Attempt{}).first;
+    found->second.host = request.host.text;
+    found->second.token = request.token();
+    found->second.begun = now;
+    order_.emplace_back(now, key);
+  }
+  Attempt& attempt = found->second;
+  attempt.last = now;
+  ++attempt.requests;
+  ++attempt.reasons[static_cast<std::size_t>(reason)];
+  const std::string client = request.client.substr(0, kClientOctets);
+  if (attempt.clients.size() < Attempt::kMostClients &&
+      std::ranges::find(attempt.clients, client) == attempt.clients.end()) {
+    attempt.clients.push_back(client);
+  }
+  return pushed_out;
+}
+
+std::optional<base::TimePoint> Attempts::due() const {
+  if (order_.empty()) return std::nullopt;
+  return order_.front().first + kWindow;
+}
+
+std::optional<Attempt> Attempts::take(base::TimePoint now) {
+  const auto when = due();
+  if (!when || *when > now) return std::nullopt;
+  return take_oldest();
+}
+
+std::optional<Attempt> Attempts::take_oldest() {
+  if (order_.empty()) return std::nullopt;
+  auto node = open_.extract(order_.front().second);
+  order_.pop_front();
+  return std::move(node.mapped());
+}
+
+}  // namespace http01

@@ -1,0 +1,125 @@
+#include "config_environment.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+#include <utility>
+
+#include "config_values.h"
+
+namespace http01 {
+namespace {
+
+using base::Failure;
+using base::Result;
+
+std::string_view trimmed(std::string_view text) {
+  while (text.starts_with(' ')) text.remove_prefix(1);
+  while (text.ends_with(' ')) text.remove_suffix(1);
+  return text;
+}
+
+Result<std::int64_t> parse_number(std::string_view text, std::int64_t least, std::int64_t most) {
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc{} && end == text.data() + text.size() && number >= least &&
+      number <= most) {
+    return number;
+  }
+  return Failure{quoted(text) + " is no such number, allowed is a whole number, " +
+                 std::to_string(least) + " to " + std::to_string(most)};
+}
+
+// env_logger's syntax: directives "level" or "module=level", with commas between; a module alone
+// logs all it has. What is said of the original relay's module counts, else what is said of all.
+Result<std::optional<LogLevel>> parse_rust_log(std::string_view text) {
+  constexpr std::string_view kModule = "relay_server";
+  std::optional<LogLevel> of_all;
+  std::optional<LogLevel> of_module;
+  for (std::size_t at = 0; at <= text.size();) {
+    const std::size_t comma = std::min(text.find(',', at), text.size());
+    const std::string_view directive = trimmed(text.substr(at, comma - at));
+    at = comma + 1;
+    if (directive.empty()) continue;
+    if (directive == kModule) {
+      of_module = LogLevel::kTrace;
+      continue;
+    }
+    const std::size_t equals = directive.find('=');
+    const bool has_module = equals != std::string_view::npos;
+    auto level = parse_log_level(has_module ? trimmed(directive.substr(equals + 1)) : directive);
+    if (!level) {
+      return Failure{level.error() + ", alone or as \"relay_server=debug\", with commas between"};
+    }
+    if (!has_module) of_all = *level;
+    if (has_module && trimmed(directive.substr(0, equals)) == kModule) of_module = *level;
+  }
+  return of_module ? of_module : of_all;
+}
+
+}  // namespace
+
+Environment process_environment() {
+  return [](const char* name) -> std::optional<std::string> {
+    const char* value = std::getenv(name);
+    if (value == nullptr) return std::nullopt;
+    return value;
+  };
+}
+
+std::string environment_fault(const char* name, const std::string& what) {
+  return std::string("environment: ") + name + ": " + what;
+}
+
+bool is_set(const Environment& environment, const char* name) {
+  const auto text = environment(name);
+  return text && !text->empty();
+}
+
+void apply_environment(const Environment& environment, Config& config, ConfigFaults& faults) {
+  // If the variable is set: parse(text), then store(value) or a fault.
+  const auto apply = [&](const char* name, auto parse, auto store) {
+    if (!is_set(environment, name)) return;
+    auto parsed = parse(*environment(name));
+    if (parsed) {
+      store(std::move(*parsed));
+    } else {
+      faults.push_back(environment_fault(name, parsed.error()));
+    }
+  };
+  auto& gateways = config.policy.gateways;
+
+  apply(kFallbackVariable, parse_domain,
+        [&](protocol::Name name) { gateways.fallback = std::move(name); });
+  apply(kRegexVariable, parse_pattern,
+        [&](base::Pattern pattern) { gateways.regex = std::move(pattern); });
+  apply(
+      kCaptureGroupVariable,
+      [](std::string_view text) { return parse_number(text, 0, kMaxCaptureGroup); },
+      [&](std::int64_t group) { gateways.capture_group = static_cast<int>(group); });
+  if (is_set(environment, "LOG_LEVEL")) {
+    apply("LOG_LEVEL", parse_log_level, [&](LogLevel level) { config.log.level = level; });
+  } else {
+    apply("RUST_LOG", parse_rust_log, [&](std::optional<LogLevel> level) {
+      if (level) config.log.level = *level;
+    });
+  }
+  // The container's web server listens there; wrong is wrong, though.
+  apply(
+      "PORT", [](std::string_view text) { return parse_number(text, 1, 65535); },
+      [](std::int64_t) {});
+  apply(
+      "RELAY_MODE",
+      [](std::string_view text) -> Result<bool> {
+        if (text == "redirect") return true;
+        return Failure{
+            quoted(text) +
+            " is not what this program does, allowed is \"redirect\": it answers with the "
+            "address and never forwards a request itself"};
+      },
+      [](bool) {});
+}
+
+}  // namespace http01

@@ -1,0 +1,87 @@
+#include "config_guess.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <numeric>
+#include <string_view>
+#include <utility>
+
+#include "config_keys.h"
+#include "config_values.h"
+
+namespace http01 {
+namespace {
+
+// How many letters must be put in, left out, changed or swapped to make one word of the other.
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> before_last;
+  std::vector<std::size_t> last(b.size() + 1);
+  std::iota(last.begin(), last.end(), std::size_t{0});
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::vector<std::size_t> row(b.size() + 1, i);
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const bool same = a[i - 1] == b[j - 1];
+      row[j] = std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + (same ? 0 : 1)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+        row[j] = std::min(row[j], before_last[j - 2] + 1);
+      }
+    }
+    before_last = std::exchange(last, std::move(row));
+  }
+  return last.back();
+}
+
+// The candidate that a person may have meant; "" if none is near enough.
+std::string nearest(std::string_view word, const std::vector<std::string>& candidates) {
+  constexpr std::size_t kMaxWord = 64;  // no key is half as long
+  if (word.size() > kMaxWord) return {};
+  std::string best;
+  std::size_t best_distance = kMaxWord;
+  for (const std::string& candidate : candidates) {
+    const std::size_t distance = edit_distance(word, candidate);
+    if (distance >= best_distance || 2 * distance > std::max(word.size(), candidate.size()))
+      continue;
+    best = candidate;
+    best_distance = distance;
+  }
+  return best;
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string out;
+  for (const std::string& word : words) out += (out.empty() ? "" : ", ") + word;
+  return out;
+}
+
+std::string did_you_mean(const std::string& what) { return "; did you mean " + quoted(what) + "?"; }
+
+}  // namespace
+
+std::vector<std::string> config_tables() {
+  std::vector<std::string> names;
+  for (const ConfigKey& key : config_keys()) {
+    if (names.empty() || names.back() != key.table) names.emplace_back(key.table);
+  }
+  return names;
+}
+
+std::string unknown_key(const std::string& table, const std::string& name) {
+  std::vector<std::string> here;
+  for (const ConfigKey& key : config_keys()) {
+    // The right name in the wrong table is a better guess than a like name in this one.
+    if (key.name == name) return "unknown key" + did_you_mean(key.full_name());
+    if (key.table == table) here.emplace_back(key.name);
+  }
+  const std::string guess = nearest(name, here);
+  if (!guess.empty()) return "unknown key" + did_you_mean(guess);
+  if (here.empty()) return "unknown key, allowed are the tables " + joined(config_tables());
+  return "unknown key, allowed are " + joined(here);
+}
+
+std::string unknown_table(const std::string& name) {
+  const std::string guess = nearest(name, config_tables());
+  if (!guess.empty()) return "unknown table" + did_you_mean(guess);
+  return "unknown table, allowed are " + joined(config_tables());
+}
+
+}  // namespace http01

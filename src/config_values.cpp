@@ -1,0 +1,139 @@
+#include "config_values.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <utility>
+
+#include "base/escape.h"
+#include "base/ip_address.h"
+
+namespace http01 {
+namespace {
+
+using base::Failure;
+using protocol::Name;
+
+constexpr std::size_t kMaxQuoted = 100;
+
+// "-wildcard" is appended to the prefix, and what comes out must still be a label.
+constexpr std::size_t kMaxPrefixOctets =
+    Name::kMaxLabelOctets - std::string_view("-wildcard").size();
+
+// By their names; the first of a level is the one that is printed.
+constexpr std::array<std::pair<std::string_view, LogLevel>, 9> kLogLevels{{
+    {"trace", LogLevel::kTrace},
+    {"debug", LogLevel::kDebug},
+    {"info", LogLevel::kInfo},
+    {"warn", LogLevel::kWarn},
+    {"warning", LogLevel::kWarn},
+    {"error", LogLevel::kError},
+    {"err", LogLevel::kError},
+    {"critical", LogLevel::kCritical},
+    {"off", LogLevel::kOff},
+}};
+
+bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+
+std::string lowered(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return lower;
+}
+
+// Host labels only, the last not all digits: so no dotted quad either.
+bool is_host_name(const Name& name) {
+  return name.is_domain() ||
+         (name.label_count() == 1 && Name::is_host_label(name.first_label()) &&
+          !std::ranges::all_of(name.first_label(), [](char c) { return c >= '0' && c <= '9'; }));
+}
+
+}  // namespace
+
+std::string printable(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (is_control(c) || static_cast<unsigned char>(c) >= 0x80) {
+      base::append_octet_escape(out, c);
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+std::string quoted(std::string_view text) {
+  const char* const end = text.size() > kMaxQuoted ? "...\"" : "\"";
+  return '"' + printable(text.substr(0, kMaxQuoted)) + end;
+}
+
+base::Result<Name> parse_domain(std::string_view text) {
+  auto name = Name::from_text(text);
+  if (name && name->is_domain()) return std::move(*name);
+  return Failure{quoted(text) +
+                 " is no domain, allowed are names of two labels or more, such as \"example.com\""};
+}
+
+base::Result<Name> parse_suffix(std::string_view text) {
+  auto name = Name::from_text(text);
+  if (name && is_host_name(*name)) return std::move(*name);
+  return Failure{
+      quoted(text) +
+      " is no name, allowed are names such as \"example.com\", which stand for themselves "
+      "and all below them"};
+}
+
+base::Result<Name> parse_record_prefix(std::string_view text) {
+  auto name = Name::from_text(text);
+  if (name && !name->is_root() && name->text_octets() <= kMaxPrefixOctets) return std::move(*name);
+  return Failure{quoted(text) +
+                 " cannot stand before a domain, allowed are labels of letters, digits, "
+                 "hyphens and underscores, " +
+                 std::to_string(kMaxPrefixOctets) + " characters at most"};
+}
+
+base::Result<std::string> parse_host(std::string_view text) {
+  const bool bracketed = text.starts_with('[') && text.ends_with(']');
+  const std::string_view inner = bracketed ? text.substr(1, text.size() - 2) : text;
+  const auto address = base::IpAddress::parse(inner);
+  if (address && (address->v6 || !bracketed)) return address->text();
+  const auto name = Name::from_text(text);
+  if (name && is_host_name(*name)) return name->text();
+  return Failure{
+      quoted(text) +
+      " is no host, allowed are names and addresses as a browser sends them, without a port"};
+}
+
+base::Result<base::Pattern> parse_pattern(std::string_view text) {
+  auto pattern = base::Pattern::compile(text);
+  if (pattern) return pattern;
+  return Failure{quoted(text) + " is no pattern (" + pattern.error() +
+                 "), allowed are regular expressions in the syntax of RE2"};
+}
+
+base::Result<LogLevel> parse_log_level(std::string_view text) {
+  const std::string lower = lowered(text);
+  const auto* const found =
+      std::ranges::find(kLogLevels, lower, &decltype(kLogLevels)::value_type::first);
+  if (found != kLogLevels.end()) return found->second;
+  return Failure{quoted(text) +
+                 " is no level, allowed are trace, debug, info, warn, error, critical and off"};
+}
+
+const char* to_string(LogLevel level) {
+  const auto* const found =
+      std::ranges::find(kLogLevels, level, &decltype(kLogLevels)::value_type::second);
+  return found->first.data();
+}
+
+base::Result<std::string> parse_file_path(std::string_view text) {
+  if (text.starts_with('/') && !text.ends_with('/') && std::ranges::none_of(text, is_control)) {
+    return std::string(text);
+  }
+  return Failure{quoted(text) +
+                 " is no path of a file, allowed are absolute paths, which begin with \"/\""};
+}
+
+}  // namespace http01

@@ -1,0 +1,237 @@
+#include "dns/engine.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+namespace http01::dns {
+namespace {
+
+using base::TimePoint;
+using protocol::Answer;
+using protocol::Outcome;
+using protocol::Question;
+
+// One look-up that is sent rubbish does not keep the others waiting: what is left is read in the
+// next turn.
+constexpr int kMessagesPerTurn = 16;
+
+Answer answer_of(Outcome outcome) {
+  Answer answer;
+  answer.outcome = outcome;
+  return answer;
+}
+
+// What is said to someone who has no more time for the answer itself.
+Outcome to_leaver(Outcome outcome) {
+  return outcome == Outcome::kFailure ? Outcome::kFailure : Outcome::kTimeout;
+}
+
+std::vector<bool> edns_of(const std::vector<Servers::Choice>& servers) {
+  std::vector<bool> edns;
+  edns.reserve(servers.size());
+  for (const Servers::Choice& server : servers) edns.push_back(server.edns);
+  return edns;
+}
+
+bool same(const CacheSettings& a, const CacheSettings& b) {
+  return a.entries == b.entries && a.max_ttl == b.max_ttl && a.negative_ttl == b.negative_ttl;
+}
+
+}  // namespace
+
+// Has its own copy of all it was begun with, so that a reload leaves it alone.
+struct Engine::Lookup {
+  Lookup(base::Loop& loop, Question asked, std::vector<Servers::Choice> choice,
+         const Settings& settings, Ids& ids)
+      : question(std::move(asked)),
+        servers(std::move(choice)),
+        query(question, {edns_of(servers), settings.timeout, settings.attempts}, ids),
+        started(loop.now()),
+        exchange(loop) {}
+
+  const base::Endpoint& server() const { return servers[current->server].endpoint; }
+  // What is refused with EDNS and without it was not refused for EDNS.
+  bool helped_without_edns(const Next& next) const {
+    const Answer* const answer = std::get_if<Answer>(&next);
+    return answer && answer->outcome != Outcome::kFailure && !current->edns &&
+           servers[current->server].edns;
+  }
+
+  Question question;
+  std::vector<Servers::Choice> servers;
+  Query query;
+  TimePoint started;
+  std::optional<Send> current;
+  TimePoint sent;
+  Exchange exchange;
+  base::Loop::TimerId timer = 0;
+  std::vector<Waiter> waiters;
+};
+
+Engine::Engine(base::Loop& loop, Settings settings, const CacheSettings& cache_settings,
+               Observer* observer, std::string resolv_conf)
+    : loop_(loop),
+      settings_(std::move(settings)),
+      cache_settings_(cache_settings),
+      observer_(observer),
+      cache_(cache_settings),
+      resolv_conf_(std::move(resolv_conf)) {
+  servers_.set(settings_.servers);
+}
+
+Engine::~Engine() {
+  for (const auto& [question, lookup] : lookups_) loop_.cancel(lookup->timer);
+}
+
+void Engine::reconfigure(Settings settings, const CacheSettings& cache_settings) {
+  settings_ = std::move(settings);
+  servers_.set(settings_.servers.empty() ? resolv_conf_.servers() : settings_.servers);
+  if (same(cache_settings, cache_settings_)) return;
+  cache_settings_ = cache_settings;
+  cache_ = Cache(cache_settings);
+}
+
+bool Engine::cached(const Question& question, Answer& answer) {
+  if (!cache_.get(question, loop_.now(), answer)) return false;
+  if (observer_) observer_->on_cache_hit();
+  return true;
+}
+
+void Engine::ask(const Question& question, Ticket ticket, Listener& listener) {
+  if (observer_) observer_->on_cache_miss();
+  const auto found = lookups_.find(question);
+  if (found != lookups_.end()) {
+    found->second->waiters.push_back({ticket, &listener});
+  } else if (lookups_.size() >= max_sockets_) {
+    deliver({question, answer_of(Outcome::kOverloaded), {{ticket, &listener}}});
+  } else {
+    start(question, {ticket, &listener});
+  }
+}
+
+Outcome Engine::leave(const Question& question, Ticket ticket) {
+  const auto is_leaver = [ticket](const Waiter& waiter) { return waiter.ticket == ticket; };
+  const auto found = lookups_.find(question);
+  if (found != lookups_.end() && std::erase_if(found->second->waiters, is_leaver) != 0) {
+    return found->second->query.so_far();
+  }
+  for (Delivery& delivery : deliveries_) {
+    if (delivery.question == question && std::erase_if(delivery.waiters, is_leaver) != 0) {
+      return to_leaver(delivery.answer.outcome);
+    }
+  }
+  return Outcome::kTimeout;
+}
+
+void Engine::start(const Question& question, Waiter waiter) {
+  refresh_servers();
+  auto owned =
+      std::make_unique<Lookup>(loop_, question, servers_.choose(loop_.now()), settings_, ids_);
+  Lookup& lookup = *owned;
+  lookup.waiters.push_back(waiter);
+  lookups_.emplace(question, std::move(owned));
+  advance(lookup, lookup.query.on_start(loop_.now()));
+}
+
+void Engine::refresh_servers() {
+  if (settings_.servers.empty() && resolv_conf_.refresh(loop_.now())) {
+    servers_.set(resolv_conf_.servers());
+  }
+}
+
+// Does what the query says until there is something to wait for, or an end. The look-up may be gone
+// after.
+void Engine::advance(Lookup& lookup, Next next) {
+  while (const Send* order = std::get_if<Send>(&next)) {
+    switch (send(lookup, *order)) {
+      case Exchange::Opened::kYes:
+        return;
+      case Exchange::Opened::kNoSocket:
+        finish(lookup, answer_of(Outcome::kOverloaded));
+        return;
+      case Exchange::Opened::kFailed:
+        next = give_up_server(lookup);
+        break;
+    }
+  }
+  if (const Answer* answer = std::get_if<Answer>(&next)) finish(lookup, *answer);
+}
+
+Exchange::Opened Engine::send(Lookup& lookup, const Send& send) {
+  lookup.current = send;
+  lookup.sent = loop_.now();
+  loop_.cancel(lookup.timer);
+  lookup.timer = loop_.at(send.until, [this, &lookup] {
+    if (!lookup.current->tcp) servers_.timed_out(lookup.server(), lookup.sent, loop_.now());
+    advance(lookup, lookup.query.on_timeout(loop_.now()));
+  });
+  return lookup.exchange.open(lookup.server(), send.tcp,
+                              make_query(lookup.question, send.id, send.edns, settings_.checking),
+                              [this, &lookup](std::uint32_t) { on_ready(lookup); });
+}
+
+void Engine::on_ready(Lookup& lookup) {
+  for (int i = 0; i < kMessagesPerTurn; ++i) {
+    const Exchange::Received received = lookup.exchange.receive(buffer_);
+    switch (received.what) {
+      case Exchange::Received::What::kNothing:
+        return;
+      case Exchange::Received::What::kError:
+        advance(lookup, give_up_server(lookup));
+        return;
+      case Exchange::Received::What::kMessage: {
+        Next next = lookup.query.on_packet(received.message, loop_.now());
+        if (std::holds_alternative<Wait>(next)) continue;
+        servers_.answered(lookup.server(), loop_.now());
+        if (lookup.helped_without_edns(next)) {
+          servers_.refused_edns(lookup.server(), loop_.now());
+        }
+        advance(lookup, std::move(next));
+        return;
+      }
+    }
+  }
+}
+
+Next Engine::give_up_server(Lookup& lookup) {
+  lookup.exchange.close();
+  // A server that cannot be reached over TCP may be well over UDP.
+  if (!lookup.current->tcp) servers_.errored(lookup.server(), loop_.now());
+  return lookup.query.on_error(loop_.now());
+}
+
+void Engine::finish(Lookup& finished, const Answer& answer) {
+  const auto lookup = lookups_.extract(finished.question);
+  Lookup& own = *lookup.mapped();
+  loop_.cancel(own.timer);
+  own.exchange.close();
+  cache_.put(own.question, answer, loop_.now());
+  if (observer_) {
+    observer_->on_lookup(own.question.type, answer.outcome, loop_.now() - own.started);
+    observer_->on_answered(own.question, own.server(), loop_.now() - own.started);
+  }
+  std::ranges::reverse(own.waiters);
+  deliver({own.question, answer, std::move(own.waiters)});
+}
+
+void Engine::deliver(Delivery delivery) {
+  if (deliveries_.empty()) loop_.defer([this] { tell(); });
+  deliveries_.push_back(std::move(delivery));
+}
+
+// Those who are told may ask and leave meanwhile: each is out of the queue before it is told.
+void Engine::tell() {
+  while (!deliveries_.empty()) {
+    Delivery& delivery = deliveries_.front();
+    if (delivery.waiters.empty()) {
+      deliveries_.pop_front();
+      continue;
+    }
+    const Waiter waiter = delivery.waiters.back();
+    delivery.waiters.pop_back();
+    waiter.listener->on_answer(waiter.ticket, delivery.question, delivery.answer);
+  }
+}
+
+}  // namespace http01::dns

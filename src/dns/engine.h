@@ -1,0 +1,107 @@
+// The resolver: look-ups on the loop, each its own Query and socket; equal questions share one;
+// answers go into a cache. Nothing is sent and no file is read before the first question. The loop
+// must outlive it, and must not turn any more once it is gone. One thread. Throws nothing but
+// std::bad_alloc: what goes wrong is an Outcome.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/loop.h"
+#include "dns/cache.h"
+#include "dns/exchange.h"
+#include "dns/keyed_hash.h"
+#include "dns/message.h"
+#include "dns/query.h"
+#include "dns/random.h"
+#include "dns/resolv_conf.h"
+#include "dns/resolver.h"
+#include "dns/servers.h"
+#include "dns/settings.h"
+
+namespace http01::dns {
+
+class Engine final : public Resolver {
+ public:
+  // For the metrics and the doctor. Called from inside the engine: must not call back.
+  class Observer {
+   public:
+    virtual void on_lookup(protocol::RecordType type, protocol::Outcome outcome,
+                           base::Duration duration) = 0;
+    virtual void on_cache_hit() = 0;
+    virtual void on_cache_miss() = 0;
+    // Who was asked last, which is who gave the answer if anybody did.
+    virtual void on_answered(const protocol::Question& /*question*/,
+                             const base::Endpoint& /*server*/, base::Duration /*duration*/) {}
+
+   protected:
+    ~Observer() = default;
+  };
+
+  // A look-up has one socket at a time. Within the 28 000 ports that the kernel has to give.
+  static constexpr std::size_t kDefaultMaxSockets = 8192;
+
+  // The observer, if any, must outlive the engine. `resolv_conf` is read if the settings name no
+  // server.
+  Engine(base::Loop& loop, Settings settings, const CacheSettings& cache_settings,
+         Observer* observer = nullptr, std::string resolv_conf = "/etc/resolv.conf");
+  ~Engine() override;
+
+  // More look-ups than this are not begun: kOverloaded. To join one is always possible.
+  void set_max_sockets(std::size_t max_sockets) { max_sockets_ = max_sockets; }
+
+  // Holds for look-ups that begin from now on. Other cache settings: the cache begins empty.
+  void reconfigure(Settings settings, const CacheSettings& cache_settings);
+
+  bool cached(const protocol::Question& question, protocol::Answer& answer) override;
+  void ask(const protocol::Question& question, Ticket ticket, Listener& listener) override;
+  protocol::Outcome leave(const protocol::Question& question, Ticket ticket) override;
+
+  std::size_t in_flight() const { return lookups_.size(); }  // look-ups under way
+  std::size_t cache_entries() const { return cache_.size(); }
+
+ private:
+  struct Waiter {
+    Ticket ticket;
+    Listener* listener;
+  };
+  struct Lookup;
+  // An answer on its way to those who waited for it.
+  struct Delivery {
+    protocol::Question question;
+    protocol::Answer answer;
+    std::vector<Waiter> waiters;  // the next one last
+  };
+
+  void start(const protocol::Question& question, Waiter waiter);
+  void refresh_servers();
+  void advance(Lookup& lookup, Next next);
+  Exchange::Opened send(Lookup& lookup, const Send& send);
+  void on_ready(Lookup& lookup);
+  Next give_up_server(Lookup& lookup);
+  void finish(Lookup& lookup, const protocol::Answer& answer);
+  void deliver(Delivery delivery);
+  void tell();
+
+  base::Loop& loop_;
+  Settings settings_;
+  CacheSettings cache_settings_;
+  Observer* observer_;
+  std::size_t max_sockets_ = kDefaultMaxSockets;
+  Cache cache_;
+  RandomIds ids_;
+  ResolvConf resolv_conf_;
+  Servers servers_;
+  std::unordered_map<protocol::Question, std::unique_ptr<Lookup>, KeyedHash> lookups_;
+  std::deque<Delivery> deliveries_;
+  std::array<std::uint8_t, kMaxMessage + 1> buffer_;
+};
+
+}  // namespace http01::dns

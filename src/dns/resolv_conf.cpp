@@ -1,0 +1,77 @@
+#include "dns/resolv_conf.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/fd.h"
+
+namespace http01::dns {
+namespace {
+
+constexpr std::uint16_t kDnsPort = 53;
+// The C library takes three. More than these only make a dead network slower to notice.
+constexpr std::size_t kMaxServers = 8;
+constexpr std::size_t kMaxFile = 65536;
+constexpr std::chrono::seconds kLookEvery{1};
+constexpr std::string_view kSpace = " \t\r";
+
+// The next word of the line, which loses it.
+std::string_view take_word(std::string_view& line) {
+  line.remove_prefix(std::min(line.find_first_not_of(kSpace), line.size()));
+  const std::string_view word = line.substr(0, line.find_first_of(kSpace));
+  line.remove_prefix(word.size());
+  return word;
+}
+
+std::optional<std::string> read_file(int fd) {
+  std::string text(kMaxFile, '\0');
+  std::size_t size = 0;
+  while (size < text.size()) {
+    const ssize_t got = ::read(fd, text.data() + size, text.size() - size);
+    if (got < 0) return std::nullopt;
+    if (got == 0) break;
+    size += static_cast<std::size_t>(got);
+  }
+  text.resize(size);
+  return text;
+}
+
+}  // namespace
+
+std::vector<base::Endpoint> parse_resolv_conf(std::string_view text) {
+  std::vector<base::Endpoint> servers;
+  while (!text.empty() && servers.size() < kMaxServers) {
+    std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    if (take_word(line) != "nameserver") continue;
+    const auto server = base::Endpoint::parse(take_word(line), kDnsPort);
+    if (server && std::ranges::count(servers, *server) == 0) servers.push_back(*server);
+  }
+  if (servers.empty()) servers.push_back(*base::Endpoint::parse("127.0.0.1", kDnsPort));
+  return servers;
+}
+
+bool ResolvConf::refresh(base::TimePoint now) {
+  if (looked_ && now - *looked_ < kLookEvery) return false;
+  const bool first = !looked_;
+  looked_ = now;
+  if (first) servers_ = parse_resolv_conf("");
+
+  struct stat status {};
+  if (::stat(path_.c_str(), &status) != 0) return first;
+  const Stamp stamp{status.st_ino, status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
+  if (stamp == stamp_) return first;
+  // Should it be written to from here on, its stamp is already another one.
+  const base::Fd file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  const auto text = file ? read_file(file.get()) : std::nullopt;
+  if (!text) return first;
+  stamp_ = stamp;
+  servers_ = parse_resolv_conf(*text);
+  return true;
+}
+
+}  // namespace http01::dns

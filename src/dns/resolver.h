@@ -1,0 +1,42 @@
+// What the relay asks the DNS through: the cut between the relay and the engine, and where a test
+// puts its own. One thread; answers come from the loop's deferred tasks, never from inside a call.
+#pragma once
+
+#include <cstdint>
+
+#include "protocol/answer.h"
+
+namespace http01::dns {
+
+class Resolver {
+ public:
+  // Who waits; chosen by the asker, who may have forgotten it by the time the answer comes.
+  using Ticket = std::uint64_t;
+
+  class Listener {
+   public:
+    virtual void on_answer(Ticket ticket, const protocol::Question& question,
+                           const protocol::Answer& answer) = 0;
+
+   protected:
+    ~Listener() = default;
+  };
+
+  virtual ~Resolver() = default;
+
+  // Fills `answer` from the cache; false if there is none. Costs no packet. A hit is counted, a
+  // miss is not (ask() counts it).
+  virtual bool cached(const protocol::Question& question, protocol::Answer& answer) = 0;
+
+  // Starts the look-up, or joins the one that is under way. The listener hears of it exactly once
+  // unless it leaves; it must outlive the resolver or leave first. Nothing that could go wrong is
+  // reported otherwise than as an Outcome.
+  virtual void ask(const protocol::Question& question, Ticket ticket, Listener& listener) = 0;
+
+  // The asker waits no longer (its deadline came). The look-up goes on for the others and the
+  // cache. Returns what is known of it: kFailure if a server has answered with a failure, else
+  // kTimeout.
+  virtual protocol::Outcome leave(const protocol::Question& question, Ticket ticket) = 0;
+};
+
+}  // namespace http01::dns

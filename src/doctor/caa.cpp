@@ -1,0 +1,151 @@
+#include "doctor/caa.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+namespace http01::doctor {
+namespace {
+
+using protocol::Answer;
+using protocol::CaaRecord;
+using protocol::Name;
+using protocol::Outcome;
+using protocol::Question;
+using protocol::RecordType;
+
+// Nobody's zones are deeper; each label is a question.
+constexpr std::size_t kMaxClimb = 16;
+
+constexpr std::array<std::string_view, 6> kKnownTags{"issue",     "issuewild", "iodef",
+                                                     "issuemail", "issuevmc",  "contactemail"};
+
+bool is_blank(char c) { return c == ' ' || c == '\t'; }
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+bool same_name(std::string_view a, std::string_view b) {
+  return std::ranges::equal(a, b, {}, lower, lower);
+}
+
+// RFC 8659 4.2: "ca.example; tag=value; tag=value".
+struct IssueValue {
+  std::string_view ca;
+  std::optional<std::string_view> methods;
+  std::optional<std::string_view> account;
+  bool sound = true;
+};
+
+IssueValue read_issue(std::string_view value) {
+  IssueValue issue;
+  const std::size_t end = std::min(value.find(';'), value.size());
+  issue.ca = trimmed(value.substr(0, end));
+  std::string_view rest = value.substr(std::min(end + 1, value.size()));
+  while (!rest.empty()) {
+    const std::size_t next = std::min(rest.find(';'), rest.size());
+    const std::string_view parameter = trimmed(rest.substr(0, next));
+    rest.remove_prefix(std::min(next + 1, rest.size()));
+    if (parameter.empty()) continue;
+    const std::size_t equals = parameter.find('=');
+    if (equals == std::string_view::npos) {
+      issue.sound = false;
+      continue;
+    }
+    const std::string_view tag = trimmed(parameter.substr(0, equals));
+    const std::string_view text = trimmed(parameter.substr(equals + 1));
+    // Twice is never fulfilled (RFC 8657 3).
+    if (same_name(tag, "validationmethods")) {
+      if (issue.methods) issue.sound = false;
+      issue.methods = text;
+    } else if (same_name(tag, "accounturi")) {
+      if (issue.account) issue.sound = false;
+      issue.account = text;
+    }
+  }
+  return issue;
+}
+
+bool allows_http01(std::string_view methods) {
+  while (!methods.empty()) {
+    const std::size_t comma = std::min(methods.find(','), methods.size());
+    if (trimmed(methods.substr(0, comma)) == "http-01") return true;
+    methods.remove_prefix(std::min(comma + 1, methods.size()));
+  }
+  return false;
+}
+
+CaaVerdict judge_records(const std::vector<CaaRecord>& records, std::string_view ca,
+                         CaaResult& result) {
+  bool any_issue = false;
+  bool named = false;
+  bool by_method = false;
+  for (const CaaRecord& record : records) {
+    if (record.critical && std::ranges::find(kKnownTags, record.tag) == kKnownTags.end()) {
+      return CaaVerdict::kCritical;
+    }
+    if (record.tag == "issuewild") {
+      result.issuewild_would |= same_name(read_issue(record.value).ca, ca);
+    }
+    if (record.tag != "issue") continue;
+    any_issue = true;
+    const IssueValue issue = read_issue(record.value);
+    if (!issue.sound || !same_name(issue.ca, ca)) continue;
+    named = true;
+    if (issue.methods && !allows_http01(*issue.methods)) continue;
+    by_method = true;
+    if (!issue.account) return CaaVerdict::kAllowed;
+    result.accounts.emplace_back(*issue.account);
+  }
+  if (!any_issue) return CaaVerdict::kOpen;
+  if (!named) return CaaVerdict::kForbidden;
+  return by_method ? CaaVerdict::kAccount : CaaVerdict::kMethod;
+}
+
+}  // namespace
+
+std::vector<Question> caa_questions(const Name& domain) {
+  std::vector<Question> questions;
+  for (Name name = domain; !name.is_root() && questions.size() < kMaxClimb; name = name.parent()) {
+    questions.push_back({name, RecordType::kCaa});
+  }
+  return questions;
+}
+
+CaaResult judge_caa(const Evidence& evidence) {
+  CaaResult result;
+  for (const Question& question : caa_questions(evidence.domain())) {
+    const Answer* const answer = evidence.answer(question.name, question.type);
+    if (answer == nullptr) return result;
+    switch (answer->outcome) {
+      case Outcome::kNoData:
+      case Outcome::kNxDomain:
+      case Outcome::kOverloaded:  // ours, not the domain's
+        continue;
+      case Outcome::kFailure:
+      case Outcome::kTimeout:
+      case Outcome::kLoop:
+        result.verdict = CaaVerdict::kFailure;
+        result.at = question.name;
+        return result;
+      case Outcome::kData:
+        break;
+    }
+    // RFC 8659 3: the first name with records, whatever they say, and no name above it.
+    result.at = question.name;
+    result.aliases = answer->aliases;
+    result.records = answer->caas;
+    result.verdict = judge_records(answer->caas, evidence.ca, result);
+    if (result.verdict == CaaVerdict::kAllowed || result.verdict == CaaVerdict::kOpen) {
+      result.accounts.clear();
+    }
+    return result;
+  }
+  return result;
+}
+
+}  // namespace http01::doctor

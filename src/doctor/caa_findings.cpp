@@ -1,0 +1,114 @@
+// What CAA records say of this CA, and of HTTP-01.
+#include "base/escape.h"
+#include "doctor/caa.h"
+#include "doctor/findings.h"
+
+namespace http01::doctor {
+namespace {
+
+using protocol::CaaRecord;
+using Action = ZoneLine::Action;
+
+constexpr std::size_t kShownOctets = 200;
+
+std::string line_of(const protocol::Name& name, const CaaRecord& record) {
+  return name.text() + ". 300 IN CAA " + (record.critical ? "128 " : "0 ") +
+         base::escaped(record.tag, kShownOctets) + " \"" +
+         base::escaped(record.value, kShownOctets, true) + "\"";
+}
+
+// The records that speak of issuing, as they stand.
+std::string shown(const CaaResult& result) {
+  std::string text;
+  for (const CaaRecord& record : result.records) {
+    if (record.tag != "issue") continue;
+    text += (text.empty() ? "" : ", ") + base::escaped(record.tag, kShownOctets) + " \"" +
+            base::escaped(record.value, kShownOctets, true) + "\"";
+  }
+  return text;
+}
+
+// Whose records they are, where not the domain's.
+std::string origin(const Evidence& evidence, const CaaResult& result) {
+  std::string text = "The CAA records of " + result.at.text();
+  if (!result.aliases.empty()) {
+    text += ", by its alias those of " + result.aliases.back().text() + ",";
+  } else if (result.at != evidence.domain()) {
+    text += ", the nearest above " + evidence.domain().text() + ",";
+  }
+  return text;
+}
+
+}  // namespace
+
+void judge_authorization(const Evidence& evidence, Findings& found) {
+  const CaaResult result = judge_caa(evidence);
+  const bool aliased = !result.aliases.empty();
+  const protocol::Name& owner = aliased ? result.aliases.back() : result.at;
+  const auto line = [&](const std::string& value) {
+    return ZoneLine{Action::kSet, owner.text() + ". 300 IN CAA 0 issue \"" + value + "\""};
+  };
+  const std::string whose = aliased ? " They belong to the owner of " + owner.text() +
+                                          "; a name that is an alias can have none of its own."
+                                    : "";
+  switch (result.verdict) {
+    case CaaVerdict::kOpen:
+    case CaaVerdict::kAllowed:
+      return;
+    case CaaVerdict::kForbidden:
+      found.push_back({FindingId::kCaaForbids,
+                       Severity::kFault,
+                       origin(evidence, result) + " do not allow " + evidence.ca + " (" +
+                           shown(result) + ")." +
+                           (result.issuewild_would
+                                ? " issuewild does allow it, but that is for wildcard names only."
+                                : "") +
+                           whose,
+                       {line(evidence.ca)}});
+      return;
+    case CaaVerdict::kMethod:
+      found.push_back({FindingId::kCaaMethod,
+                       Severity::kFault,
+                       origin(evidence, result) + " allow " + evidence.ca +
+                           ", but not by HTTP-01 (" + shown(result) + ")." + whose,
+                       {line(evidence.ca + ";validationmethods=http-01")}});
+      for (const CaaRecord& record : result.records) {
+        if (record.tag != "issue" || record.value.find("validationmethods") == std::string::npos) {
+          continue;
+        }
+        found.back().lines.insert(found.back().lines.begin(),
+                                  {Action::kRemove, line_of(owner, record)});
+      }
+      return;
+    case CaaVerdict::kAccount: {
+      std::string accounts;
+      for (const std::string& account : result.accounts) {
+        accounts += (accounts.empty() ? "" : ", ") + base::escaped(account, kShownOctets);
+      }
+      found.push_back({FindingId::kCaaAccount, Severity::kNote,
+                       origin(evidence, result) + " allow the account " + accounts +
+                           " only. An ACME client with any other is refused." + whose});
+      return;
+    }
+    case CaaVerdict::kCritical:
+      found.push_back({FindingId::kCaaForbids, Severity::kFault,
+                       origin(evidence, result) +
+                           " have a critical property that CAs do not know, so none may issue." +
+                           whose});
+      for (const CaaRecord& record : result.records) {
+        if (record.critical)
+          found.back().lines.push_back({Action::kRemove, line_of(owner, record)});
+      }
+      return;
+    case CaaVerdict::kFailure:
+      // Where nothing at all is answered it is not the zone that fails.
+      if (!evidence.anything_answered()) return;
+      found.push_back({FindingId::kCaaFailure, Severity::kFault,
+                       "The CAA records of " + result.at.text() +
+                           " could not be looked up. A CA takes that for a no: all name servers "
+                           "of the zone must answer for CAA, if only that there are none."});
+      return;
+  }
+}
+
+}  // namespace http01::doctor

@@ -1,0 +1,70 @@
+#include "doctor/questions.h"
+
+#include "doctor/caa.h"
+#include "protocol/lookup.h"
+
+namespace http01::doctor {
+namespace {
+
+using protocol::Name;
+using protocol::Question;
+using protocol::RecordType;
+
+// A relay has one or two names; whoever has more knows its addresses.
+constexpr std::size_t kMaxRelayNames = 4;
+
+void add_addresses(const Name& name, std::vector<Question>& questions) {
+  questions.push_back({name, RecordType::kA});
+  questions.push_back({name, RecordType::kAaaa});
+}
+
+}  // namespace
+
+std::vector<Name> relay_names(const protocol::Policy& policy) {
+  std::vector<Name> names;
+  for (const std::string& host : policy.relay_hosts) {
+    const auto name = Name::from_text(host);
+    if (name && name->is_domain() && names.size() < kMaxRelayNames) names.push_back(*name);
+  }
+  return names;
+}
+
+std::vector<Question> first_questions(const protocol::Policy& policy, const Name& domain) {
+  std::vector<Question> questions;
+  add_addresses(domain, questions);
+  for (Question& question : caa_questions(domain)) questions.push_back(std::move(question));
+  for (const Name& name : relay_names(policy)) add_addresses(name, questions);
+  return questions;
+}
+
+std::vector<Question> later_questions(const protocol::Policy& policy,
+                                      const protocol::Answers& known, Evidence& evidence) {
+  const Name& domain = evidence.domain();
+  if (policy.target.needs_gateway()) {
+    auto found = protocol::find_gateway(policy, domain, known);
+    if (auto* const missing = std::get_if<protocol::Missing>(&found)) {
+      return std::move(missing->questions);
+    }
+    if (auto* const gateway = std::get_if<Name>(&found)) evidence.gateway = std::move(*gateway);
+    if (const auto* const refusal = std::get_if<protocol::Refusal>(&found)) {
+      evidence.gateway_fault = refusal->reason;
+    }
+  }
+  std::vector<Question> questions;
+  const auto host = gateway_host(evidence);
+  if (host && *host != domain) add_addresses(*host, questions);
+  std::erase_if(questions,
+                [&](const Question& question) { return known.find(question) != nullptr; });
+  return questions;
+}
+
+std::vector<Question> compared_questions(const protocol::Policy& policy, const Name& domain) {
+  std::vector<Question> questions{
+      {protocol::app_address_name(policy, domain), RecordType::kTxt},
+      {domain, RecordType::kCname},
+  };
+  add_addresses(domain, questions);
+  return questions;
+}
+
+}  // namespace http01::doctor

@@ -1,0 +1,37 @@
+// What the doctor says: evidence and findings as text for a terminal, as a JSON object, as an HTML
+// page. Nothing from outside gets in unescaped. Pure; never throws.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "doctor/evidence.h"
+#include "doctor/finding.h"
+#include "protocol/policy.h"
+
+namespace http01::doctor {
+
+struct Report {
+  Evidence evidence;
+  Findings findings;
+};
+
+Report make_report(const protocol::Policy& policy, Evidence evidence);
+
+// The verdict first, then each step, then the findings. Ends its last line.
+std::string to_text(const Report& report, bool colors);
+
+// One object on one line, without the line's end. Its members are in http01-relay(8).
+std::string to_json(const Report& report);
+
+// The whole page; `report` may be nullptr: then it only has the form to ask with.
+std::string to_html(const Report* report, std::string_view asked);
+
+// Used by all three.
+std::vector<std::string> records_of(const protocol::Answer& answer);
+std::string of_whom(const Step& step);  // "192.0.2.53:53, 1.2 ms"
+std::string milliseconds(base::Duration duration);
+std::string tally(const Findings& findings);  // "1 fault, 2 notes", "nothing found wrong"
+bool is_explained(const Report& report);      // by a fault among the findings
+
+}  // namespace http01::doctor

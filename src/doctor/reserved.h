@@ -1,0 +1,18 @@
+// Addresses that no CA connects to: those of IANA's special-purpose registries (RFC 6890) that are
+// not globally reachable, and multicast. Pure; never throws.
+#pragma once
+
+#include <string_view>
+
+#include "base/ip_address.h"
+
+namespace http01::doctor {
+
+// "private (RFC 1918)"; "" for an address that anybody may have.
+std::string_view special_purpose(const base::IpAddress& address);
+
+inline bool is_loopback(const base::IpAddress& address) {
+  return special_purpose(address).starts_with("loopback");
+}
+
+}  // namespace http01::doctor

@@ -1,0 +1,146 @@
+// Whether the DNS answers, whether all of it says the same, and how soon.
+#include <algorithm>
+
+#include "doctor/findings.h"
+
+namespace http01::doctor {
+namespace {
+
+using protocol::Answer;
+using protocol::Outcome;
+using protocol::Question;
+using protocol::Reason;
+
+// Of the 10 to 20 s that a CA has for everything, at all its vantage points.
+constexpr std::chrono::seconds kSlow{2};
+
+std::string asked(const Question& question) {
+  return std::string(to_string(question.type)) + " " + question.name.text();
+}
+
+// What an answer says, whatever the order of its records and whatever is left of their time.
+std::vector<std::string> said(const Answer& answer) {
+  std::vector<std::string> records;
+  for (const auto& text : answer.texts) records.push_back("t" + text.text);
+  for (const auto& alias : answer.aliases) records.push_back("c" + alias.text());
+  for (const auto& address : answer.addresses) records.push_back("a" + address.text());
+  std::ranges::sort(records);
+  if (records.empty()) records.emplace_back(answer.outcome == Outcome::kLoop ? "loop" : "nothing");
+  return records;
+}
+
+// A CAA question has a finding of its own.
+bool is_ours(const Step& step) { return step.question.type != protocol::RecordType::kCaa; }
+
+std::string names_of(const std::vector<const Step*>& steps) {
+  std::string text;
+  for (const Step* step : steps) text += (text.empty() ? "" : ", ") + asked(step->question);
+  return text;
+}
+
+void judge_failures(const protocol::Policy& policy, const Evidence& evidence, Findings& found) {
+  std::vector<const Step*> failed;
+  std::vector<const Step*> silent;
+  std::vector<const Step*> bogus;
+  std::vector<const Step*> unproved;
+  bool decides_failed = false;
+  for (const Step& step : evidence.steps) {
+    if (step.held_back) bogus.push_back(&step);
+    if (!is_ours(step)) continue;
+    if (step.answer.outcome == Outcome::kFailure && !step.held_back) failed.push_back(&step);
+    if (step.answer.outcome == Outcome::kTimeout) silent.push_back(&step);
+    if (step.decides && is_answer(step.answer) && !step.answer.authenticated) {
+      unproved.push_back(&step);
+    }
+    decides_failed |= step.decides && step.answer.outcome == Outcome::kFailure;
+  }
+  if (!bogus.empty()) {
+    found.push_back({FindingId::kDnssecBogus, Severity::kFault,
+                     "DNSSEC validation fails for " + names_of(bogus) +
+                         ": without it there is an answer. Signatures that have expired, or a DS "
+                         "record left from another DNS provider, are the usual causes; remove the "
+                         "DS record at the registrar until the zone is signed right."});
+  }
+  if (policy.require_dnssec && evidence.reply.reason == Reason::kDnsFailure && !unproved.empty() &&
+      !decides_failed) {
+    found.push_back({FindingId::kDnssecMissing, Severity::kFault,
+                     "This relay wants DNSSEC proof (dns.require_dnssec), and there is none for " +
+                         names_of(unproved) +
+                         ". Sign the zone, and check that the relay's resolver validates."});
+  }
+  if (!failed.empty()) {
+    found.push_back({FindingId::kDnsFailure, Severity::kFault,
+                     "The DNS answered with a failure (SERVFAIL or REFUSED) for " +
+                         names_of(failed) +
+                         ". Check that all name servers of the zone answer, over UDP and TCP."});
+  }
+  if (!silent.empty()) {
+    const bool all = !evidence.anything_answered();
+    found.push_back({FindingId::kDnsTimeout, Severity::kFault,
+                     all ? "No resolver answered anything. Is there one at dns.servers, or at the "
+                           "nameserver lines of /etc/resolv.conf?"
+                         : "No answer came in time for " + names_of(silent) +
+                               ". Check that all name servers of the zone answer, over UDP and "
+                               "TCP."});
+  }
+}
+
+void judge_opinions(const Evidence& evidence, Findings& found) {
+  if (evidence.opinions.size() < 2 || !evidence.anything_answered()) return;
+  for (const Opinion& opinion : evidence.opinions) {
+    const auto& entries = opinion.answers.entries();
+    const bool silent = !entries.empty() && std::ranges::all_of(entries, [](const auto& entry) {
+      return entry.second.outcome == Outcome::kTimeout;
+    });
+    if (silent) {
+      found.push_back({FindingId::kResolverSilent, Severity::kWarning,
+                       "The resolver " + opinion.server +
+                           " does not answer. Look-ups that go to it first are slow."});
+    }
+  }
+  for (const auto& [question, answer] : evidence.opinions.front().answers.entries()) {
+    std::string text;
+    bool differ = false;
+    const Opinion* first = nullptr;
+    for (const Opinion& opinion : evidence.opinions) {
+      const Answer* const other = opinion.answers.find(question);
+      if (other == nullptr || other->outcome == Outcome::kTimeout ||
+          other->outcome == Outcome::kOverloaded) {
+        continue;
+      }
+      text += (text.empty() ? "" : ", ") + opinion.server + " says " +
+              (is_answer(*other) ? to_string(other->outcome) : "that it failed");
+      if (first == nullptr) {
+        first = &opinion;
+        continue;
+      }
+      const Answer& reference = *first->answers.find(question);
+      differ |= is_answer(reference) != is_answer(*other) || said(reference) != said(*other);
+    }
+    if (!differ) continue;
+    found.push_back(
+        {FindingId::kResolversDiffer, Severity::kWarning,
+         "The configured resolvers do not agree on " + asked(question) + " (" + text +
+             "). A change may still be on its way, or the zone's name servers differ; a "
+             "CA asks from several places."});
+  }
+}
+
+}  // namespace
+
+void judge_resolution(const protocol::Policy& policy, const Evidence& evidence, Findings& found) {
+  judge_failures(policy, evidence, found);
+  judge_opinions(evidence, found);
+  const auto slowest =
+      std::ranges::max_element(evidence.steps, {}, [](const Step& step) { return step.took; });
+  if (slowest != evidence.steps.end() && slowest->took >= kSlow && is_answer(slowest->answer)) {
+    found.push_back(
+        {FindingId::kSlow, Severity::kWarning,
+         "The answer for " + asked(slowest->question) + " took " +
+             std::to_string(
+                 std::chrono::duration_cast<std::chrono::milliseconds>(slowest->took).count()) +
+             " ms. A CA has 10 to 20 s for all it does."});
+  }
+}
+
+}  // namespace http01::doctor

@@ -1,0 +1,148 @@
+#include "exposition.h"
+
+#include <array>
+#include <charconv>
+#include <cmath>
+
+#ifndef WITHOUT_PROMETHEUS_CPP
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+#endif
+
+namespace http01 {
+namespace {
+
+// All integers up to 10^16 are written out, and no digit is one that binary fractions made up.
+constexpr int kDigits = 16;
+
+std::string_view word(FamilyType type) {
+  switch (type) {
+    case FamilyType::kCounter:
+      return "counter";
+    case FamilyType::kGauge:
+      return "gauge";
+    case FamilyType::kHistogram:
+      return "histogram";
+  }
+  return "untyped";
+}
+
+std::string number(double value) {
+  if (std::isnan(value)) return "Nan";
+  if (std::isinf(value)) return value < 0 ? "-Inf" : "+Inf";
+  std::array<char, 32> text{};
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), value,
+                                 std::chars_format::general, kDigits);
+  return {text.data(), end.ptr};
+}
+
+void append_label(std::string& text, std::string_view name, std::string_view value) {
+  text += text.back() == '{' ? "" : ",";
+  text.append(name).append("=\"");
+  for (const char c : value) {
+    if (c == '\n') {
+      text += "\\n";
+      continue;
+    }
+    if (c == '\\' || c == '"') text += '\\';
+    text += c;
+  }
+  text += '"';
+}
+
+// `bound` is that of a bucket, "" for none.
+void append_line(std::string& text, const Family& family, const Sample& sample,
+                 std::string_view suffix, const std::string& bound, const std::string& value) {
+  text.append(family.name).append(suffix);
+  if (!sample.labels.empty() || !bound.empty()) {
+    text += '{';
+    for (const auto& [name, label] : sample.labels) append_label(text, name, label);
+    if (!bound.empty()) append_label(text, "le", bound);
+    text += '}';
+  }
+  text.append(" ").append(value).append("\n");
+}
+
+void append_sample(std::string& text, const Family& family, const Sample& sample) {
+  if (family.type != FamilyType::kHistogram) {
+    append_line(text, family, sample, {}, {}, number(sample.value));
+    return;
+  }
+  append_line(text, family, sample, "_count", {}, std::to_string(sample.count));
+  append_line(text, family, sample, "_sum", {}, number(sample.value));
+  for (const Bucket& bucket : sample.buckets) {
+    append_line(text, family, sample, "_bucket", number(bucket.upper_bound),
+                std::to_string(bucket.cumulative_count));
+  }
+  append_line(text, family, sample, "_bucket", "+Inf", std::to_string(sample.count));
+}
+
+}  // namespace
+
+std::string written_exposition(const std::vector<Family>& families) {
+  std::string text;
+  for (const Family& family : families) {
+    text.append("# HELP ").append(family.name).append(" ").append(family.help).append("\n");
+    text.append("# TYPE ").append(family.name).append(" ").append(word(family.type)).append("\n");
+    for (const Sample& sample : family.samples) append_sample(text, family, sample);
+  }
+  return text;
+}
+
+#ifdef WITHOUT_PROMETHEUS_CPP
+
+std::string exposition(const std::vector<Family>& families) { return written_exposition(families); }
+
+#else
+
+namespace {
+
+prometheus::MetricType library_type(FamilyType type) {
+  switch (type) {
+    case FamilyType::kCounter:
+      return prometheus::MetricType::Counter;
+    case FamilyType::kGauge:
+      return prometheus::MetricType::Gauge;
+    case FamilyType::kHistogram:
+      return prometheus::MetricType::Histogram;
+  }
+  return prometheus::MetricType::Untyped;
+}
+
+prometheus::ClientMetric library_metric(const Sample& sample) {
+  prometheus::ClientMetric metric;
+  metric.label.reserve(sample.labels.size());
+  for (const auto& [name, value] : sample.labels) {
+    metric.label.push_back({std::string(name), value});
+  }
+  // Of these the serializer looks at the one that the family's type names.
+  metric.counter.value = sample.value;
+  metric.gauge.value = sample.value;
+  metric.histogram.sample_count = sample.count;
+  metric.histogram.sample_sum = sample.value;
+  metric.histogram.bucket.reserve(sample.buckets.size());
+  for (const Bucket& bucket : sample.buckets) {
+    metric.histogram.bucket.push_back({bucket.cumulative_count, bucket.upper_bound});
+  }
+  return metric;
+}
+
+}  // namespace
+
+std::string exposition(const std::vector<Family>& families) {
+  std::vector<prometheus::MetricFamily> converted;
+  converted.reserve(families.size());
+  for (const Family& family : families) {
+    prometheus::MetricFamily& to = converted.emplace_back();
+    to.name = family.name;
+    to.help = family.help;
+    to.type = library_type(family.type);
+    to.metric.reserve(family.samples.size());
+    for (const Sample& sample : family.samples) to.metric.push_back(library_metric(sample));
+  }
+  return prometheus::TextSerializer().Serialize(converted);
+}
+
+#endif
+
+}  // namespace http01

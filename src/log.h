@@ -1,0 +1,69 @@
+// The log: one line a request, and what operators must know of the service itself. The only door to
+// spdlog. Values from outside are escaped here, so no caller can forge a line. While serving, lines
+// go through a bounded queue to a thread of their own: a reader that does not read (a full pipe)
+// costs lines, which are counted, and never time. Where standard error is the journal, lines begin
+// with their priority (sd-daemon(3)). Calls are safe from the loop's thread only; none throws.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "attempts.h"
+#include "base/clock.h"
+#include "base/result.h"
+#include "config.h"
+#include "protocol/decide.h"
+
+namespace http01 {
+
+// What one request's line says beside what stands in the request and its reply.
+struct RequestTimes {
+  base::Duration dns{};    // from the first question to the last answer waited for
+  base::Duration total{};  // from the whole request to the answer
+  bool asked = false;      // the DNS was waited for: not all was in the cache
+};
+
+class Log {
+ public:
+  enum class Writing {
+    kQueued,  // a service: never waits
+    kDirect,  // one request or command: written before the call returns
+  };
+
+  explicit Log(Writing writing);
+  ~Log();
+  Log(const Log&) = delete;
+  Log& operator=(const Log&) = delete;
+
+  // Level, format and target from now on; the failure says why the target cannot be written to, and
+  // what was before stays. Until the first success nothing is logged. Opening a file again is how
+  // rotation works.
+  base::Result<std::monostate> open(const LogSettings& settings);
+
+  void request(const protocol::Request& request, const protocol::Reply& reply,
+               const RequestTimes& times);
+  // Several requests that are one event; beside their own lines.
+  void attempt(const Attempt& attempt);
+  // Whether the two above write anything at this level.
+  bool tells_requests() const;
+  void info(std::string_view message);
+  void warn(std::string_view message);
+  void error(std::string_view message);
+
+  // Lines that the full queue had no room for.
+  std::uint64_t dropped() const;
+
+  // Writes what is queued, for at most `patience`; false: whoever reads the log does not, and the
+  // thread still waits for it (leave with _exit).
+  bool close(std::chrono::milliseconds patience);
+
+ private:
+  void message(LogLevel level, std::string_view text);
+
+  struct Sink;
+  std::unique_ptr<Sink> sink_;
+};
+
+}  // namespace http01

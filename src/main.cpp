@@ -1,0 +1,140 @@
+// Which front door: options, a web server's FastCGI socket, or a CGI request.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <string>
+
+#include "base/loop.h"
+#include "check.h"
+#include "config.h"
+#include "config_advice.h"
+#include "config_environment.h"
+#include "options.h"
+#include "serve.h"
+#include "transport/cgi.h"
+#include "transport/listen.h"
+
+namespace {
+
+using namespace http01;
+
+// sysexits.h has these too, as macros.
+constexpr int kExitUsage = 64;
+constexpr int kExitUnavailable = 69;
+constexpr int kExitConfig = 78;
+
+// Not by <iostream>: its objects are set up at every start, and under CGI each request is one.
+void print(std::FILE* to, const std::string& text) { std::fwrite(text.data(), 1, text.size(), to); }
+
+int usage(const std::string& fault) {
+  if (!fault.empty()) print(stderr, "http01-relay: " + fault + "\n\n");
+  print(stderr, usage_text());
+  return kExitUsage;
+}
+
+int unavailable(const std::string& fault) {
+  print(stderr, "http01-relay: " + fault + "\n");
+  return kExitUnavailable;
+}
+
+int config_faults(const ConfigFaults& faults) {
+  for (const std::string& fault : faults) print(stderr, fault + "\n");
+  return kExitConfig;
+}
+
+// A descriptor that is missing here would be given to the next socket, and the log written to it.
+void fill_standard_descriptors() {
+  for (int fd = 0; fd <= 2; ++fd) {
+    if (::fcntl(fd, F_GETFD) < 0) ::open("/dev/null", O_RDWR);
+  }
+}
+
+int run_cgi() {
+  auto config = load_config({}, process_environment());
+  if (config) return serve_cgi(std::move(*config));
+  refuse_cgi();
+  return config_faults(config.error());
+}
+
+// What is printed reads back; what there is to say about it goes beside it.
+int show_config(const Config& config, const Options& options) {
+  const std::string path = config_path(options.config, process_environment());
+  const bool is_there = ::access(path.c_str(), R_OK) == 0;
+  std::string said;
+  for (const char* const name :
+       {kFallbackVariable, kRegexVariable, kCaptureGroupVariable, "LOG_LEVEL", "RUST_LOG"}) {
+    if (is_set(process_environment(), name)) {
+      said += "environment: " + std::string(name) + " overrides the file\n";
+    }
+  }
+  for (const std::string& line : config_advice(config)) said += "note: " + line + "\n";
+  // A script that reads the configuration is told nothing where there is nothing.
+  const std::string verdict =
+      path + (is_there ? ": in order\n" : ": not there, the defaults hold\n");
+  if (!said.empty() || ::isatty(STDERR_FILENO) == 1) print(stderr, verdict + said);
+  print(stdout, to_toml(config));
+  return 0;
+}
+
+int run_command(const Options& options) {
+  auto config = load_config(options.config, process_environment());
+  if (!config) return config_faults(config.error());
+  if (options.command == Options::Command::kCheck) return check(std::move(*config), options);
+  return show_config(*config, options);
+}
+
+// Before the configuration is read, so that no signal of a service is lost; threads inherit it.
+void block_service_signals() { base::Loop::block_signals({SIGTERM, SIGINT, SIGHUP, SIGUSR1}); }
+
+int run_on_own_socket(const Options& options) {
+  block_service_signals();
+  const auto mode = transport::parse_socket_mode(options.socket_mode);
+  if (!mode) return usage("--socket-mode: an octal mode such as 0660");
+  auto config = load_config(options.config, process_environment());
+  if (!config) return config_faults(config.error());
+  auto listener = transport::open_listener(options.listen, *mode);
+  if (listener) return serve_fastcgi(std::move(*listener), std::move(*config), options.config);
+  return listener.error().kind == transport::ListenError::Kind::kMalformed
+             ? usage(listener.error().message)
+             : unavailable(listener.error().message);
+}
+
+int run_on_inherited_socket(const Options& options, base::Fd socket) {
+  block_service_signals();
+  auto config = load_config(options.config, process_environment());
+  if (!config) return config_faults(config.error());
+  return serve_fastcgi({std::move(socket), {}}, std::move(*config), options.config);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  base::Loop::block_signals({SIGPIPE});  // a reader that has gone is an error of write(), no more
+  fill_standard_descriptors();
+
+  const bool cgi = transport::is_cgi_environment(process_environment());
+  // Under CGI the URL may reach the command line (RFC 3875 4.4): it is not looked at.
+  const auto options = parse_options(cgi ? 1 : argc, argv);
+  if (!options) return usage(options.error());
+  switch (options->command) {
+    case Options::Command::kHelp:
+      print(stdout, usage_text());
+      return 0;
+    case Options::Command::kVersion:
+      print(stdout, version_text());
+      return 0;
+    case Options::Command::kCheck:
+    case Options::Command::kConfig:
+      return run_command(*options);
+    case Options::Command::kServe:
+      break;
+  }
+
+  if (!options->listen.empty()) return run_on_own_socket(*options);
+  auto inherited = transport::inherited_listener();
+  if (!inherited) return unavailable(inherited.error());
+  if (*inherited) return run_on_inherited_socket(*options, std::move(*inherited));
+  return cgi ? run_cgi() : usage({});
+}

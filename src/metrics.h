@@ -1,0 +1,94 @@
+// What has happened, counted: functions that say "this happened", and the page that Prometheus
+// reads. Label values come from fixed sets. The counters are one block of fixed layout, which may
+// be a file that all processes of a service share; the page of any of them is then that of all.
+// One thread; never throws.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "dns/engine.h"
+#include "exposition.h"
+#include "process_facts.h"
+#include "protocol/answer.h"
+#include "protocol/decide.h"
+#include "state_file.h"
+
+namespace http01 {
+
+// What is true of this process now.
+struct Gauges {
+  std::size_t requests_in_flight = 0;
+  std::size_t lookups_in_flight = 0;
+  std::size_t cache_entries = 0;
+  std::uint64_t log_lines_dropped = 0;  // since its start
+};
+
+class Metrics final : public dns::Engine::Observer {
+ public:
+  Metrics();
+  ~Metrics();
+
+  // Counts in this file from now on, "" for memory of its own. True: a file of another version
+  // stood there and was replaced. The failure says why it cannot be used; what was before stays.
+  base::Result<bool> use_state_file(const std::string& path);
+  // To be called before something is counted; looks once a second at most. If the file is no longer
+  // what its path names, goes on in the one that is. Returns what the log must say, mostly nothing.
+  std::string look_after(base::TimePoint now);
+
+  void request(const protocol::Request& request, const protocol::Reply& reply,
+               base::Duration total);
+  void on_lookup(protocol::RecordType type, protocol::Outcome outcome,
+                 base::Duration duration) override;
+  void on_cache_hit() override;
+  void on_cache_miss() override;
+
+  // Told when gauges may have changed or are about to; whoever is told calls show() soon.
+  void on_change(std::function<void()> task) { on_change_ = std::move(task); }
+  // What the pages of the other processes say of this one.
+  void show(const Gauges& gauges);
+
+  std::string page(const Gauges& gauges);
+
+ private:
+  struct Counters;
+  struct Slot;
+  struct Shared;
+  struct Totals {
+    Gauges gauges;
+    std::size_t processes = 1;
+    std::size_t seen = 0;  // of them, in /proc
+    std::uint64_t resident_octets = 0;
+    std::uint64_t virtual_octets = 0;
+    std::size_t open_descriptors = 0;
+    std::uint64_t started = 0;  // in milliseconds
+  };
+
+  base::Result<bool> open_state_file(const std::string& path);
+  void count_processor_time();
+  ProcessFacts own_facts();
+  Totals totals();
+  void add_requests(std::vector<Family>& page) const;
+  void add_lookups(std::vector<Family>& page) const;
+  void add_processes(std::vector<Family>& page);
+
+  std::unique_ptr<Counters> own_;
+  std::optional<StateFile> file_;
+  std::string path_;
+  Counters* counters_;
+  Slot* slot_ = nullptr;  // in the file
+  Gauges shown_;
+  std::function<void()> on_change_;
+  base::TimePoint next_look_;
+  std::string told_;
+  base::Duration counted_time_{};
+  std::uint64_t started_ = 0;  // in milliseconds of Unix time, once known
+};
+
+}  // namespace http01

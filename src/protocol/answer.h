@@ -1,0 +1,101 @@
+// What is asked of the DNS and what came back: the words that `decide` and the dns floor share.
+// Plain values; no I/O, no clock.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "protocol/name.h"
+
+namespace http01::protocol {
+
+enum class RecordType : std::uint16_t {
+  kA = 1,
+  kNs = 2,
+  kCname = 5,
+  kSoa = 6,
+  kTxt = 16,
+  kAaaa = 28,
+  kCaa = 257
+};
+
+const char* to_string(RecordType type);
+
+struct Question {
+  Name name;
+  RecordType type = RecordType::kTxt;
+
+  bool operator==(const Question&) const = default;
+};
+
+struct TxtRecord {
+  std::string text;              // its character-strings joined; any octets
+  std::uint16_t strings = 1;     // how many there were
+  std::uint16_t first_size = 0;  // octets of the first one, which is all that some readers look at
+
+  bool operator==(const TxtRecord&) const = default;
+};
+
+// RFC 8659 4.1. Tag and value are whatever octets were sent, the tag in lower case.
+struct CaaRecord {
+  bool critical = false;
+  std::string tag;
+  std::string value;
+
+  bool operator==(const CaaRecord&) const = default;
+};
+
+enum class Outcome : std::uint8_t {
+  kData,        // records of the type asked for, at the name or at the end of its CNAME chain
+  kNoData,      // the name exists (perhaps as an alias), the type does not (RFC 2308 2.2)
+  kNxDomain,    // the name, or what its alias leads to, does not exist (RFC 2308 2.1)
+  kLoop,        // the answer's CNAME chain comes back to itself or is too long
+  kFailure,     // a server answered that it could not: SERVFAIL, REFUSED, nonsense
+  kTimeout,     // no server answered in time
+  kOverloaded,  // not asked: a limit of ours
+};
+
+const char* to_string(Outcome outcome);
+
+struct Answer {
+  Outcome outcome = Outcome::kTimeout;
+  bool authenticated = false;  // the AD bit (RFC 4035 3.2.3)
+  std::uint32_t ttl_s = 0;     // the least of all records used; of the SOA for what does not exist
+  std::vector<TxtRecord> texts;  // kTxt
+  // kCname: the targets at the very name asked for (a sane zone has one). Other types: the aliases
+  // that were followed to the data, in order.
+  std::vector<Name> aliases;
+  std::vector<base::IpAddress> addresses;  // kA, kAaaa
+  std::vector<CaaRecord> caas{};           // kCaa
+
+  bool operator==(const Answer&) const = default;
+};
+
+// The answers a request has so far. A handful: found by looking at each.
+class Answers {
+ public:
+  using Entry = std::pair<Question, Answer>;
+
+  // Until the next put(). nullptr: not known yet.
+  const Answer* find(const Question& question) const { return find(question.name, question.type); }
+  const Answer* find(const Name& name, RecordType type) const;
+  // The first answer to a question stands.
+  void put(Question question, Answer answer);
+  const std::vector<Entry>& entries() const { return entries_; }
+
+ private:
+  std::vector<Entry> entries_;
+};
+
+}  // namespace http01::protocol
+
+template <>
+struct std::hash<http01::protocol::Question> {
+  std::size_t operator()(const http01::protocol::Question& question) const noexcept {
+    return std::hash<http01::protocol::Name>{}(question.name) * 31 +
+           static_cast<std::size_t>(question.type);
+  }
+};

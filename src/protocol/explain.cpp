@@ -1,0 +1,78 @@
+#include "protocol/explain.h"
+
+#include "protocol/gateway.h"
+#include "protocol/lookup.h"
+
+namespace http01::protocol {
+
+std::string app_address_line(const Policy& policy, const Name& domain) {
+  return app_address_name(policy, domain).text() + ". 300 IN TXT \"<app id>:<port>\"";
+}
+
+std::string gateway_line(const Policy& policy, const Name& domain) {
+  const std::vector<Name> bases = named_bases(policy.gateways);
+  std::string base = "<gateway>";
+  if (!bases.empty()) {
+    base = bases.front().text();
+  } else if (!policy.gateways.wildcard_parents.empty()) {
+    base = "<gateway>." + policy.gateways.wildcard_parents.front().text();
+  }
+  return domain.text() + ". 300 IN CNAME _." + base + ".";
+}
+
+namespace {
+
+// What to do about it; "" where there is nothing a record could mend.
+std::string hint(const Policy& policy, const Request& request, Reason reason) {
+  switch (reason) {
+    case Reason::kTxtMissing:
+    case Reason::kTxtMalformed:
+      return "Set: " + app_address_line(policy, request.host.name);
+    case Reason::kTxtAmbiguous:
+      return "Leave one record only: " + app_address_line(policy, request.host.name);
+    case Reason::kGatewayMissing:
+    case Reason::kGatewayRefused:
+      return "Set: " + gateway_line(policy, request.host.name);
+    case Reason::kCnameLoop:
+      // The chain may be the TXT record's or the domain's own.
+      return "The records to set are: " + app_address_line(policy, request.host.name) + " and " +
+             gateway_line(policy, request.host.name);
+    case Reason::kDnsFailure:
+    case Reason::kDnsTimeout:
+      return "Check that the domain's name servers answer; then try again. The records are: " +
+             app_address_line(policy, request.host.name) + " and " +
+             gateway_line(policy, request.host.name);
+    case Reason::kOverloaded:
+      return "Try again in a few seconds.";
+    case Reason::kGatewayName:
+      return "Ask for a certificate for a domain of your own.";
+    case Reason::kDomainRefused:
+      return "Ask the operator of this relay to allow it.";
+    case Reason::kBadToken:
+      return "A token is 1 to 128 of A-Z, a-z, 0-9, - and _.";
+    case Reason::kOk:
+    case Reason::kBadHost:
+    case Reason::kBadPath:
+    case Reason::kNotFound:
+    case Reason::kBadMethod:
+    case Reason::kTooLong:
+    case Reason::kTooLarge:
+      return {};
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string explain(const Policy& policy, const Request& request, Reason reason,
+                    std::string_view found) {
+  const ReasonInfo& known = info(reason);
+  std::string body;
+  body.append(known.word).append(": ");
+  body.append(found.empty() ? known.means : found).append(found.empty() ? ".\n" : "\n");
+  const std::string advice = hint(policy, request, reason);
+  if (!advice.empty()) body.append(advice).append("\n");
+  return body;
+}
+
+}  // namespace http01::protocol

@@ -1,0 +1,23 @@
+// The body of an answer that is not served: what was found and which record to set, for the person
+// who asks with curl. Pure; never throws.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "protocol/policy.h"
+#include "protocol/reason.h"
+#include "protocol/request.h"
+
+namespace http01::protocol {
+
+// The records of a domain that is in order, as lines of a zone file, with placeholders for what
+// only the owner knows.
+std::string app_address_line(const Policy& policy, const Name& domain);
+std::string gateway_line(const Policy& policy, const Name& domain);
+
+// `found` is one sentence, or "" where the reason says it all.
+std::string explain(const Policy& policy, const Request& request, Reason reason,
+                    std::string_view found);
+
+}  // namespace http01::protocol

@@ -1,0 +1,34 @@
+// The app address record: TXT "{app_id}:{port}". Pure; never throws.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/pattern.h"
+#include "protocol/answer.h"
+
+namespace http01::protocol {
+
+struct AppAddress {
+  std::string id;    // lower case, one label of [a-z0-9]
+  std::string port;  // decimal, 1-65535
+
+  bool operator==(const AppAddress&) const = default;
+};
+
+// The address that a record's text is, exactly: no blanks, no quotes, nothing before or behind.
+std::optional<AppAddress> read_app_address(const base::Pattern& app_id, std::string_view text);
+
+// What the TXT records at one name say together.
+enum class RecordFault : std::uint8_t {
+  kAbsent,  // none, or only somebody else's ("v=spf1 ...", which a DNS wildcard lets shine through)
+  kMalformed,  // none of them is an app address
+  kAmbiguous,  // two of them are, and differ
+};
+std::variant<AppAddress, RecordFault> select_app_address(const base::Pattern& app_id,
+                                                         const std::vector<TxtRecord>& records);
+
+}  // namespace http01::protocol

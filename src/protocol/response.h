@@ -1,0 +1,25 @@
+// An answer, and its form as a CGI response (RFC 3875 6.2). Whatever it holds is fit to be sent:
+// nothing from a request or from the DNS gets in unescaped. Pure; never throws.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "protocol/reason.h"
+
+namespace http01::protocol {
+
+inline constexpr std::string_view kPlainText = "text/plain; charset=utf-8";
+
+struct Response {
+  int status = 200;
+  Reason reason = Reason::kOk;
+  std::string location;                        // "" for none
+  std::string_view content_type = kPlainText;  // of static storage
+  std::string body;
+};
+
+// Header lines, an empty line and, unless it answers a HEAD, the body.
+std::string to_cgi(const Response& response, bool head);
+
+}  // namespace http01::protocol

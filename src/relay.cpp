@@ -1,0 +1,179 @@
+#include "relay.h"
+
+#include <algorithm>
+
+#include "base/public_suffix.h"
+
+namespace http01 {
+
+using protocol::Answer;
+using protocol::Answers;
+using protocol::Ask;
+using protocol::Outcome;
+using protocol::Question;
+using protocol::Reply;
+using protocol::Request;
+
+namespace {
+
+// The addresses that count as one client. What is no address ("unix:", where another proxy stands
+// before the web server) says nothing about clients and is not counted.
+std::string client_key(const Request& request) {
+  const auto address = base::IpAddress::parse(request.client);
+  if (!address) return {};
+  const base::IpAddress network = address->client_network();
+  return {network.octets.begin(), network.octets.end()};
+}
+
+std::size_t count_of(const std::unordered_map<std::string, std::size_t>& counts,
+                     const std::string& key) {
+  const auto found = counts.find(key);
+  return found == counts.end() ? 0 : found->second;
+}
+
+void uncount(std::unordered_map<std::string, std::size_t>& counts, const std::string& key) {
+  const auto found = counts.find(key);
+  if (found != counts.end() && --found->second == 0) counts.erase(found);
+}
+
+// The turn of the loop in which a request came in is when it began.
+RequestTimes since(base::TimePoint begun, bool asked) {
+  const base::Duration total = base::Clock::now() - begun;
+  return {asked ? total : base::Duration::zero(), total, asked};
+}
+
+}  // namespace
+
+Relay::Relay(base::Loop& loop, dns::Resolver& resolver, const Config& config,
+             OnFinished on_finished)
+    : loop_(loop), resolver_(resolver), config_(&config), on_finished_(std::move(on_finished)) {}
+
+Relay::~Relay() {
+  while (!pending_.empty()) forget(pending_.begin()->first);
+}
+
+// Decides as far as the cache knows. Returns what is left to ask; nothing left: the reply is there.
+std::vector<Question> Relay::settle(const Request& request, Answers& known, Reply& reply) {
+  while (true) {
+    protocol::Step step = protocol::decide(config_->policy, request, known);
+    if (auto* const done = std::get_if<Reply>(&step)) {
+      reply = std::move(*done);
+      return {};
+    }
+    std::vector<Question>& questions = std::get<Ask>(step).questions;
+    bool learned = false;
+    Answer answer;
+    for (Question& question : questions) {
+      if (!resolver_.cached(question, answer)) continue;
+      known.put(std::move(question), std::move(answer));
+      learned = true;
+    }
+    if (!learned) return std::move(questions);
+  }
+}
+
+void Relay::submit(Id id, Request request) {
+  Pending pending;
+  Reply reply;
+  const std::vector<Question> questions = settle(request, pending.known, reply);
+  if (questions.empty()) {
+    on_finished_({id, request, pending.known, since(loop_.now(), false)}, reply);
+    return;
+  }
+  if (!admit(request, pending)) {
+    for (const Question& question : questions) {
+      pending.known.put(question, Answer{Outcome::kOverloaded, {}, {}, {}, {}, {}});
+    }
+    settle(request, pending.known, reply);
+    on_finished_({id, request, pending.known, since(loop_.now(), false)}, reply);
+    return;
+  }
+  pending.request = std::move(request);
+  pending.begun = loop_.now();
+  pending.deadline = loop_.after(config_->deadline, [this, id] { on_deadline(id); });
+  pending.waiting = questions;
+  pending_.emplace(id, std::move(pending));
+  for (const Question& question : questions) resolver_.ask(question, id, *this);
+}
+
+bool Relay::admit(const Request& request, Pending& pending) {
+  const Limits& limits = config_->limits;
+  if (pending_.size() >= std::min(limits.in_flight, descriptor_limit_)) return false;
+  pending.client = client_key(request);
+  if (request.host.kind == protocol::HostKind::kDomain) {
+    pending.domain = base::registrable_domain(request.host.text);
+  }
+  if (count_of(per_client_, pending.client) >= limits.in_flight_per_client) return false;
+  if (count_of(per_domain_, pending.domain) >= limits.in_flight_per_domain) return false;
+  if (!pending.client.empty()) ++per_client_[pending.client];
+  if (!pending.domain.empty()) ++per_domain_[pending.domain];
+  return true;
+}
+
+void Relay::release(const Pending& pending) {
+  uncount(per_client_, pending.client);
+  uncount(per_domain_, pending.domain);
+}
+
+void Relay::on_answer(dns::Resolver::Ticket ticket, const Question& question,
+                      const Answer& answer) {
+  const auto found = pending_.find(ticket);
+  if (found == pending_.end()) return;
+  std::erase(found->second.waiting, question);
+  found->second.known.put(question, answer);
+  advance(ticket);
+}
+
+void Relay::advance(Id id) {
+  Pending& pending = pending_.at(id);
+  Reply reply;
+  std::vector<Question> questions = settle(pending.request, pending.known, reply);
+  if (questions.empty()) {
+    finish(id, std::move(reply));
+    return;
+  }
+  std::erase_if(questions, [&](const Question& question) {
+    return std::ranges::find(pending.waiting, question) != pending.waiting.end();
+  });
+  pending.waiting.insert(pending.waiting.end(), questions.begin(), questions.end());
+  for (const Question& question : questions) resolver_.ask(question, id, *this);
+}
+
+void Relay::on_deadline(Id id) {
+  const auto found = pending_.find(id);
+  if (found == pending_.end()) return;
+  Pending& pending = found->second;
+  pending.deadline = 0;
+  for (const Question& question : pending.waiting) {
+    pending.known.put(question, Answer{resolver_.leave(question, id), {}, {}, {}, {}, {}});
+  }
+  pending.waiting.clear();
+  // What a decision would still ask for is not asked any more.
+  Reply reply;
+  for (auto open = settle(pending.request, pending.known, reply); !open.empty();
+       open = settle(pending.request, pending.known, reply)) {
+    for (const Question& question : open) pending.known.put(question, Answer{});
+  }
+  finish(id, std::move(reply));
+}
+
+void Relay::finish(Id id, Reply reply) {
+  // Out of every table before anyone is told.
+  auto node = pending_.extract(id);
+  const Pending& pending = node.mapped();
+  loop_.cancel(pending.deadline);
+  for (const Question& question : pending.waiting) resolver_.leave(question, id);
+  release(pending);
+  on_finished_({id, pending.request, pending.known, since(pending.begun, true)}, reply);
+}
+
+void Relay::forget(Id id) {
+  auto node = pending_.extract(id);
+  if (!node) return;
+  const Pending& pending = node.mapped();
+  loop_.cancel(pending.deadline);
+  for (const Question& question : pending.waiting) resolver_.leave(question, id);
+  release(pending);
+}
+
+}  // namespace http01

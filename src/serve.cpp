@@ -1,0 +1,170 @@
+#include "serve.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <optional>
+
+#include "base/loop.h"
+#include "confine.h"
+#include "doctor/interfaces.h"
+#include "service.h"
+#include "transport/cgi.h"
+#include "transport/fastcgi.h"
+
+namespace http01 {
+namespace {
+
+// How long a stop waits for requests that are under way. Theirs are over within the DNS deadline.
+constexpr std::chrono::seconds kDrain{10};
+// How long it waits for whoever reads the log.
+constexpr std::chrono::seconds kLogPatience{1};
+
+// Connections in a rush that are accepted before they can be read: as many again as the kernel
+// keeps (net.core.somaxconn), where there are descriptors enough.
+constexpr std::size_t kMaxUnread = 4096;
+
+// As many descriptors as the system lets us have: each request that waits holds its connection and
+// the sockets of its look-ups.
+std::size_t raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_cur;
+}
+
+class Server {
+ public:
+  Server(transport::Listener listener, Config config, std::string config_option)
+      : config_option_(std::move(config_option)),
+        log_(Log::Writing::kQueued),
+        file_(std::move(listener.file)),
+        service_(loop_, log_, std::move(config),
+                 [this](Service::Id id, const std::string& cgi) { fastcgi_.reply(id, cgi); }),
+        fastcgi_(
+            loop_, std::move(listener.socket),
+            {[this](Service::Id id, const protocol::RawRequest& raw) { service_.request(id, raw); },
+             [this](Service::Id id) { service_.forget(id); }}) {}
+
+  int run() {
+    if (const auto opened = log_.open(service_.config().log); !opened) {
+      // The log is no reason to leave domains without certificates.
+      log_.open(LogSettings{});
+      log_.error("log: " + opened.error() + "; logging to standard error");
+    }
+    service_.open_state_file();
+    descriptors_ = raise_descriptor_limit();
+    fit_limits();
+    for (const int signal : {SIGTERM, SIGINT}) {
+      loop_.on_signal(signal, [this] { stop(); });
+    }
+    loop_.on_signal(SIGHUP, [this] { reload(); });
+    loop_.on_signal(SIGUSR1, [this] { reopen_log(); });
+    // Which cannot be asked for any more after this.
+    if (service_.config().policy.public_check) doctor::public_interface_addresses();
+    if (const auto confined = confine(); !confined) {
+      log_.warn("not confined: " + confined.error());
+    }
+    service_.log_attempts();
+    log_.info("serving");
+    loop_.run();
+    service_.log_open_attempts();
+    log_.info("stopped");
+    return 0;
+  }
+
+  // False: the log's thread could not be ended.
+  bool close_log() { return log_.close(kLogPatience); }
+
+ private:
+  void fit_limits() {
+    const std::size_t wanted = service_.config().limits.in_flight;
+    const std::size_t unread = std::min(kMaxUnread, descriptors_ / 8);
+    fastcgi_.set_max_unread(unread);
+    const std::size_t fitting = service_.fit_to_descriptors(descriptors_ - unread);
+    if (fitting >= wanted) return;
+    log_.warn("limits.in_flight is " + std::to_string(wanted) + ", but " +
+              std::to_string(descriptors_) + " file descriptors do for " + std::to_string(fitting));
+  }
+
+  void stop() {
+    if (stopping_) return;
+    stopping_ = true;
+    log_.info("stopping");
+    fastcgi_.drain([this] { loop_.stop(); });
+    loop_.after(kDrain, [this] { loop_.stop(); });
+  }
+
+  void reload() {
+    auto config = load_config(config_option_, process_environment());
+    if (!config) {
+      for (const std::string& fault : config.error()) log_.error("configuration: " + fault);
+      log_.error("configuration: not reloaded, the old one stays");
+      return;
+    }
+    service_.reconfigure(std::move(*config));
+    reopen_log();
+    service_.open_state_file();
+    fit_limits();
+    log_.info("configuration reloaded");
+  }
+
+  void reopen_log() {
+    if (const auto opened = log_.open(service_.config().log); !opened) {
+      log_.error("log: " + opened.error() + "; the old one stays");
+    }
+  }
+
+  const std::string config_option_;
+  base::Loop loop_;
+  Log log_;
+  transport::SocketFile file_;
+  Service service_;
+  transport::FastCgiServer fastcgi_;
+  std::size_t descriptors_ = 0;
+  bool stopping_ = false;
+};
+
+}  // namespace
+
+int serve_fastcgi(transport::Listener listener, Config config, const std::string& config_option) {
+  auto server = std::make_unique<Server>(std::move(listener), std::move(config), config_option);
+  const int status = server->run();
+  const bool closed = server->close_log();
+  server.reset();
+  // A thread that waits in write() must not outlive what the process's end takes apart.
+  if (!closed) ::_exit(status);
+  return status;
+}
+
+int serve_cgi(Config config) {
+  // No filter: putting one together takes a third of the time that such a process lives.
+  renounce_privileges();
+  base::Loop loop;
+  Log log(Log::Writing::kDirect);
+  if (!log.open(config.log)) log.open(LogSettings{});
+
+  std::optional<std::string> answer;
+  Service service(loop, log, std::move(config), [&](Service::Id, const std::string& cgi) {
+    answer = cgi;
+    loop.stop();
+  });
+  service.open_state_file();
+  service.request(1, transport::read_cgi_request(process_environment(), STDIN_FILENO));
+  if (!answer) loop.run();
+  return answer && transport::write_cgi_response(STDOUT_FILENO, *answer) ? 0 : 1;
+}
+
+void refuse_cgi() {
+  protocol::Response response;
+  response.status = 500;
+  response.body =
+      "The relay is not configured correctly. Its operator finds the reason in the error log.\n";
+  transport::write_cgi_response(STDOUT_FILENO, protocol::to_cgi(response, false));
+}
+
+}  // namespace http01

@@ -1,0 +1,24 @@
+// Serving FastCGI until told to stop, and answering one CGI request: the two ways in which a web
+// server runs the program. Both return the exit status.
+#pragma once
+
+#include <string>
+
+#include "base/fd.h"
+#include "config.h"
+#include "log.h"
+#include "transport/listen.h"
+
+namespace http01 {
+
+// On a listening socket, whose file (if it has one) goes with it. `config_option` is where SIGHUP
+// reads the configuration again.
+int serve_fastcgi(transport::Listener listener, Config config, const std::string& config_option);
+
+// The request in the environment and on standard input, answered on standard output.
+int serve_cgi(Config config);
+
+// What a web server shows when the configuration is wrong: a 500 that does not say what.
+void refuse_cgi();
+
+}  // namespace http01

@@ -1,0 +1,133 @@
+#include "service.h"
+
+#include <algorithm>
+
+#include "pages.h"
+
+namespace http01 {
+namespace {
+
+// What the process needs beside requests: standard streams, epoll, signals, log, listening sockets,
+// and connections that are being read. A quarter of the descriptors does where there are few.
+constexpr std::size_t kReservedDescriptors = 512;
+// A request that waits holds its connection and, at most times, two look-ups (TXT and CNAME).
+constexpr std::size_t kDescriptorsPerRequest = 3;
+
+}  // namespace
+
+Service::Service(base::Loop& loop, Log& log, Config config, OnAnswer on_answer)
+    : loop_(loop),
+      log_(log),
+      on_answer_(std::move(on_answer)),
+      config_(std::make_unique<const Config>(std::move(config))),
+      engine_(loop, config_->dns, config_->cache, &metrics_),
+      relay_(loop, engine_, *config_,
+             [this](const Relay::Finished& finished, protocol::Reply& reply) {
+               finish(finished, reply);
+             }),
+      check_page_(loop, *config_,
+                  [this](Id id, const protocol::Request& request, protocol::Reply& reply,
+                         base::Duration took) {
+                    send(id, request, reply, {took, took, took != base::Duration::zero()});
+                  }) {
+  metrics_.on_change([this] { show_gauges_soon(); });
+}
+
+void Service::request(Id id, const protocol::RawRequest& raw) {
+  relay_.submit(id, protocol::read_request(config_->policy, raw));
+}
+
+void Service::forget(Id id) {
+  relay_.forget(id);
+  check_page_.forget(id);
+  show_gauges_soon();
+}
+
+void Service::finish(const Relay::Finished& finished, protocol::Reply& reply) {
+  const std::string news = metrics_.look_after(loop_.now());
+  if (!news.empty()) log_.warn("service.state_file: " + news);
+  if (reply.page == protocol::Page::kCheck) {
+    check_page_.answer(finished.id, finished.request);
+    return;
+  }
+  fill_page(
+      config_->policy, finished.request, [this] { return metrics_.page(gauges()); }, reply);
+  send(finished.id, finished.request, reply, finished.times);
+}
+
+// Counted before it is sent: what has been answered is never missing from the counters, whoever
+// ends the process when.
+void Service::send(Id id, const protocol::Request& request, const protocol::Reply& reply,
+                   const RequestTimes& times) {
+  metrics_.request(request, reply, times.total);
+  if (times.asked) show_gauges_soon();
+  log_.request(request, reply, times);
+  add_to_attempts(request, reply.reason);
+  on_answer_(id, protocol::to_cgi(reply.response, request.is_head()));
+}
+
+void Service::add_to_attempts(const protocol::Request& request, protocol::Reason reason) {
+  if (!attempts_ || !log_.tells_requests()) return;
+  if (const auto early = attempts_->add(loop_.now(), request, reason)) log_.attempt(*early);
+  wait_for_attempts();
+}
+
+void Service::wait_for_attempts() {
+  const auto due = attempts_->due();
+  if (attempts_timer_ != 0 || !due) return;
+  attempts_timer_ = loop_.at(*due, [this] {
+    attempts_timer_ = 0;
+    while (const auto attempt = attempts_->take(loop_.now())) log_.attempt(*attempt);
+    wait_for_attempts();
+  });
+}
+
+void Service::log_open_attempts() {
+  if (!attempts_) return;
+  while (const auto attempt = attempts_->take_oldest()) log_.attempt(*attempt);
+}
+
+Gauges Service::gauges() const {
+  return {in_flight(), engine_.in_flight(), engine_.cache_entries(), log_.dropped()};
+}
+
+// Once a turn of the loop, at its end, when all have happened that changes them.
+void Service::show_gauges_soon() {
+  if (gauges_stale_) return;
+  gauges_stale_ = true;
+  loop_.defer([this] {
+    gauges_stale_ = false;
+    metrics_.show(gauges());
+  });
+}
+
+void Service::open_state_file() {
+  const auto opened = metrics_.use_state_file(config_->state_file);
+  if (!opened) {
+    log_.error("service.state_file: " + opened.error() + "; this process counts alone");
+  } else if (*opened) {
+    log_.warn("service.state_file: " + config_->state_file +
+              ": was of another version and is begun anew");
+  }
+}
+
+void Service::reconfigure(Config config) {
+  auto next = std::make_unique<const Config>(std::move(config));
+  engine_.reconfigure(next->dns, next->cache);
+  relay_.use(*next);
+  check_page_.use(*next);
+  config_ = std::move(next);
+}
+
+std::size_t Service::fit_to_descriptors(std::size_t descriptors) {
+  std::size_t spare = descriptors - std::min(kReservedDescriptors, descriptors / 4);
+  if (config_->policy.public_check) {
+    spare -= std::min(doctor::CheckPage::kDescriptors, spare / 4);
+  }
+  const std::size_t requests = std::min(config_->limits.in_flight, spare / kDescriptorsPerRequest);
+  relay_.set_in_flight_limit(requests);
+  engine_.set_max_sockets(spare - requests);
+  return requests;
+}
+
+}  // namespace http01

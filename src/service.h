@@ -1,0 +1,74 @@
+// The relay put together: resolver, relay, counters and log on one loop, from a CGI request to the
+// bytes of its answer. FastCGI and CGI are its two fronts. One thread. The loop and the log must
+// outlive it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "attempts.h"
+#include "base/loop.h"
+#include "config.h"
+#include "dns/engine.h"
+#include "doctor/check_page.h"
+#include "log.h"
+#include "metrics.h"
+#include "protocol/request.h"
+#include "relay.h"
+
+namespace http01 {
+
+class Service {
+ public:
+  using Id = Relay::Id;
+  // The answer as a CGI response.
+  using OnAnswer = std::function<void(Id id, const std::string& cgi)>;
+
+  Service(base::Loop& loop, Log& log, Config config, OnAnswer on_answer);
+
+  void request(Id id, const protocol::RawRequest& raw);
+  void forget(Id id);
+
+  // From now on, requests that are one attempt of a CA are also logged as one.
+  void log_attempts() { attempts_.emplace(); }
+  // Those that are not over yet, at the end of service.
+  void log_open_attempts();
+
+  // Counts where the configuration says from now on; what cannot be done is logged.
+  void open_state_file();
+
+  // Decides and resolves by this configuration from now on.
+  void reconfigure(Config config);
+  // Shares this many descriptors between requests that wait and the sockets of their look-ups.
+  // Returns how many requests may wait at most.
+  std::size_t fit_to_descriptors(std::size_t descriptors);
+
+  const Config& config() const { return *config_; }
+  std::size_t in_flight() const { return relay_.in_flight() + check_page_.in_flight(); }
+
+ private:
+  void finish(const Relay::Finished& finished, protocol::Reply& reply);
+  void add_to_attempts(const protocol::Request& request, protocol::Reason reason);
+  void wait_for_attempts();
+  Gauges gauges() const;
+  void show_gauges_soon();
+  void send(Id id, const protocol::Request& request, const protocol::Reply& reply,
+            const RequestTimes& times);
+
+  base::Loop& loop_;
+  Log& log_;
+  OnAnswer on_answer_;
+  std::unique_ptr<const Config> config_;
+  Metrics metrics_;
+  bool gauges_stale_ = false;
+  std::optional<Attempts> attempts_;
+  base::Loop::TimerId attempts_timer_ = 0;
+  dns::Engine engine_;
+  Relay relay_;
+  doctor::CheckPage check_page_;
+};
+
+}  // namespace http01

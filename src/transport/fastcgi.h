@@ -1,0 +1,138 @@
+// The FastCGI side: accepts the web server's connections on a listening socket, reads whole
+// requests, hands them on, writes the answers. Connections, slow or hostile ones too, cost their
+// descriptor for FastCgiTimeouts::read and nothing else. Lives on the loop, which must outlive it;
+// one thread. Nothing is thrown once it is built; what goes wrong with a connection ends that
+// connection. Not to be destroyed from inside its handlers.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <list>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "base/fd.h"
+#include "base/loop.h"
+#include "protocol/request.h"
+#include "transport/framing.h"
+
+namespace http01::transport {
+
+// Whether descriptor 0 is an unconnected socket, which is how FastCGI programs are started. Asks
+// libfcgi, which decides once and for all at the first call.
+bool standard_input_is_fastcgi();
+
+// What a connection may take, from a fixed point in time: octets that drip do not put the end off.
+struct FastCgiTimeouts {
+  base::Duration read = std::chrono::seconds{3};    // until a whole request is there
+  base::Duration idle = std::chrono::minutes{5};    // between the requests of a kept connection
+  base::Duration write = std::chrono::seconds{5};   // until the answer is taken
+  base::Duration linger = std::chrono::seconds{2};  // after the answer to a body that was not read
+};
+
+class FastCgiServer {
+ public:
+  using RequestId = std::uint64_t;  // never used twice
+
+  // Told from the loop. A request is answered with reply(), at once or later; `gone` says that the
+  // web server closed the connection first, and that a reply has nowhere to go.
+  struct Handlers {
+    std::function<void(RequestId, const protocol::RawRequest&)> request;
+    std::function<void(RequestId)> gone;
+  };
+
+  FastCgiServer(base::Loop& loop, base::Fd listener, Handlers handlers,
+                FastCgiTimeouts timeouts = {});
+  ~FastCgiServer();
+  FastCgiServer(const FastCgiServer&) = delete;
+  FastCgiServer& operator=(const FastCgiServer&) = delete;
+
+  // `cgi` is a CGI response (RFC 3875 6): header lines, an empty line, the body. Ignored for a
+  // request that is gone. May be called from inside the request handler; calls no handler itself.
+  void reply(RequestId id, const std::string& cgi);
+
+  // So many connections at most are taken out of the kernel's queue before they are read.
+  void set_max_unread(std::size_t max_unread) { max_unread_ = max_unread; }
+
+  // Takes what already waits to be accepted, then accepts no more, closes what is idle, finishes
+  // what has begun; calls `drained` from the loop once no connection is left. The listening socket
+  // is closed here, but neither shut down nor unlinked: others may share it.
+  void drain(std::function<void()> drained);
+
+  std::size_t connections() const;
+
+ private:
+  // A connection is in the list of its phase, in the order of the deadlines: all of a phase have
+  // the same time, so one timer a phase is enough.
+  enum class Phase : std::uint8_t {
+    kReading,    // a request has begun, or the connection is new
+    kIdle,       // kept, and nothing has come
+    kHeld,       // the request is with the handlers: nothing is read, no deadline of ours
+    kWriting,    // the answer
+    kLingering,  // answered; reads what still comes, so that no reset eats the answer
+  };
+  static constexpr std::size_t kPhases = 5;
+
+  struct Connection {
+    base::Fd fd;
+    Phase phase = Phase::kReading;
+    bool keep = false;             // of the request that is held or being answered
+    bool body_unread = false;      // likewise
+    bool all_read = false;         // nothing was left when it was last read
+    std::uint16_t fastcgi_id = 0;  // likewise
+    std::uint32_t events = 0;      // that `watch` waits for
+    base::Loop::WatchId watch = 0;
+    RequestId request = 0;
+    base::TimePoint deadline;
+    RequestReader reader;
+    std::string unread;  // came behind the request, which is not done yet
+    std::string output;  // not yet written
+  };
+  using Connections = std::list<Connection>;
+  using Position = Connections::iterator;
+
+  struct Stage {
+    base::Duration limit{};
+    Connections connections;
+    base::Loop::TimerId timer = 0;
+  };
+
+  Stage& stage(Phase phase) { return stages_[static_cast<std::size_t>(phase)]; }
+  void start_accepting();
+  void pause_accepting();
+  void take_new();
+  bool accept_some(std::size_t limit);
+  void admit_some(std::size_t limit);
+  void move_to(Position connection, Phase phase);
+  void start_time(Position connection);
+  void expire(Stage& stage);
+  void wait_for(Position connection, std::uint32_t events);
+  void on_events(Position connection, std::uint32_t events);
+  void read(Position connection);
+  void take(Position connection, std::string_view octets);
+  void hand_on(Position connection, std::string_view rest);
+  void write(Position connection);
+  void finish(Position connection);
+  void close(Position connection);
+  void tell_if_drained();
+
+  base::Loop& loop_;
+  base::Fd listener_;
+  Handlers handlers_;
+  base::Loop::WatchId listener_watch_ = 0;
+  base::Loop::TimerId pause_timer_ = 0;
+  std::deque<base::Fd> unread_;  // accepted, in their order
+  std::size_t max_unread_ = 1024;
+  base::Loop::TimerId unread_timer_ = 0;
+  bool draining_ = false;
+  std::function<void()> drained_;
+  RequestId next_request_ = 1;
+  std::array<Stage, kPhases> stages_;
+  std::unordered_map<RequestId, Position> held_;
+};
+
+}  // namespace http01::transport

@@ -1,0 +1,201 @@
+#include "transport/listen.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <system_error>
+#include <utility>
+
+#include "base/ip_address.h"
+#include "transport/fastcgi.h"
+
+namespace http01::transport {
+namespace {
+
+using Kind = ListenError::Kind;
+
+// Web servers open a connection a request; what does not fit here fails at once. The kernel holds
+// it to net.core.somaxconn, 4096 by default.
+constexpr int kBacklog = 4096;
+
+// The first descriptor that systemd passes: SD_LISTEN_FDS_START of sd_listen_fds(3).
+constexpr int kSystemdFd = 3;
+
+constexpr std::string_view kUnixPrefix = "unix:";
+
+std::string text_of(int error) { return std::generic_category().message(error); }
+
+base::Failure<ListenError> malformed(std::string_view address, const std::string& why) {
+  return base::Failure{ListenError{Kind::kMalformed, std::string(address) + ": " + why}};
+}
+
+base::Failure<ListenError> cannot_bind(std::string_view address, const std::string& why) {
+  return base::Failure{ListenError{Kind::kCannotBind, std::string(address) + ": " + why}};
+}
+
+bool is_same_file(const struct stat& a, const struct stat& b) {
+  // The time too: an inode's number is used again as soon as it is free.
+  return a.st_dev == b.st_dev && a.st_ino == b.st_ino && a.st_mtim.tv_sec == b.st_mtim.tv_sec &&
+         a.st_mtim.tv_nsec == b.st_mtim.tv_nsec;
+}
+
+// Unlinks a socket that nobody serves. Says what is in the way otherwise, "" for nothing.
+std::string make_room(const sockaddr_un& address) {
+  struct stat file {};
+  if (::lstat(address.sun_path, &file) != 0) return errno == ENOENT ? "" : text_of(errno);
+  if (!S_ISSOCK(file.st_mode)) return "a file that is no socket is in the way";
+  const base::Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!probe) return text_of(errno);
+  const auto* const peer = reinterpret_cast<const sockaddr*>(&address);
+  // EAGAIN is a full backlog, EPROTOTYPE a socket of another type: both are somebody's.
+  if (::connect(probe.get(), peer, sizeof address) == 0 || errno == EAGAIN || errno == EPROTOTYPE) {
+    return "in use: another process listens there";
+  }
+  if (errno != ECONNREFUSED) return text_of(errno);
+  return ::unlink(address.sun_path) == 0 || errno == ENOENT ? "" : text_of(errno);
+}
+
+base::Result<Listener, ListenError> open_unix(std::string_view text, mode_t mode) {
+  const std::string path(text.substr(kUnixPrefix.size()));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  // "@" is how others write Linux's abstract sockets, which have no mode to keep strangers out.
+  if (path.empty() || path.starts_with('@') || path.find('\0') != std::string::npos) {
+    return malformed(text, "there must be a path after unix:");
+  }
+  if (path.size() >= sizeof address.sun_path) {
+    return malformed(text, "the path is too long for a socket, which may have " +
+                               std::to_string(sizeof address.sun_path - 1) + " octets");
+  }
+  path.copy(address.sun_path, path.size());
+
+  if (const std::string fault = make_room(address); !fault.empty()) return cannot_bind(text, fault);
+  Listener listener;
+  listener.socket.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!listener.socket) return cannot_bind(text, text_of(errno));
+  // By the mask and not by a chmod() after bind(): there is no moment with a wider mode.
+  const mode_t mask = ::umask(static_cast<mode_t>(~mode & 0777));
+  const int bound =
+      ::bind(listener.socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  const int error = errno;
+  ::umask(mask);
+  if (bound != 0) return cannot_bind(text, text_of(error));
+  listener.file = SocketFile(path);
+  if (::listen(listener.socket.get(), kBacklog) != 0) return cannot_bind(text, text_of(errno));
+  return listener;
+}
+
+base::Result<Listener, ListenError> open_tcp(std::string_view text) {
+  const auto endpoint = base::Endpoint::parse(text, 0);
+  if (!endpoint) {
+    return malformed(text, "not an address; allowed are unix:/path, 127.0.0.1:9001, [::1]:9001");
+  }
+  sockaddr_storage address;
+  const socklen_t length = endpoint->to_sockaddr(address);
+  Listener listener;
+  listener.socket.reset(::socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  const int fd = listener.socket.get();
+  const int on = 1;
+  // Connections of the process before this one may still be in TIME_WAIT.
+  if (fd < 0 || ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+      (endpoint->address.v6 && ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) ||
+      ::bind(fd, reinterpret_cast<const sockaddr*>(&address), length) != 0 ||
+      ::listen(fd, kBacklog) != 0) {
+    return cannot_bind(text, text_of(errno));
+  }
+  return listener;
+}
+
+int socket_option(int fd, int option) {
+  int value = 0;
+  socklen_t size = sizeof value;
+  return ::getsockopt(fd, SOL_SOCKET, option, &value, &size) == 0 ? value : 0;
+}
+
+bool is_listening_stream(int fd) {
+  return socket_option(fd, SO_ACCEPTCONN) != 0 && socket_option(fd, SO_TYPE) == SOCK_STREAM;
+}
+
+// How many sockets sd_listen_fds(3) would report; -1 for a number that is none.
+int take_systemd_count() {
+  const auto take = [](const char* name) {
+    const char* const value = std::getenv(name);
+    std::string text = value == nullptr ? "" : value;
+    ::unsetenv(name);
+    return text;
+  };
+  const std::string pid = take("LISTEN_PID");
+  const std::string count = take("LISTEN_FDS");
+  take("LISTEN_FDNAMES");
+  // Meant for another process, which this one descends from.
+  if (pid != std::to_string(::getpid()) || count.empty()) return 0;
+  int number = 0;
+  const auto [end, error] = std::from_chars(count.data(), count.data() + count.size(), number);
+  return error == std::errc{} && *end == '\0' && number >= 0 ? number : -1;
+}
+
+}  // namespace
+
+SocketFile::SocketFile(const std::string& path) {
+  if (::lstat(path.c_str(), &file_) == 0) path_ = path;
+}
+
+SocketFile::SocketFile(SocketFile&& other) noexcept
+    : path_(std::exchange(other.path_, {})), file_(other.file_) {}
+
+SocketFile& SocketFile::operator=(SocketFile&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(file_, other.file_);
+  return *this;
+}
+
+SocketFile::~SocketFile() {
+  if (path_.empty()) return;
+  struct stat now {};
+  if (::lstat(path_.c_str(), &now) == 0 && is_same_file(now, file_)) ::unlink(path_.c_str());
+}
+
+base::Result<Listener, ListenError> open_listener(std::string_view address, mode_t mode) {
+  return address.starts_with(kUnixPrefix) ? open_unix(address, mode) : open_tcp(address);
+}
+
+std::optional<mode_t> parse_socket_mode(std::string_view text) {
+  mode_t mode = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, mode, 8);
+  if (error != std::errc{} || stop != end || mode > 0777) return std::nullopt;
+  return mode;
+}
+
+base::Result<base::Fd> inherited_listener() {
+  const int count = take_systemd_count();
+  if (count < 0 || count > 1) {
+    return base::Failure{std::string("LISTEN_FDS: exactly one socket can be served on")};
+  }
+  if (count == 1) {
+    if (!is_listening_stream(kSystemdFd)) {
+      return base::Failure{
+          std::string("LISTEN_FDS: descriptor 3 is no listening stream socket; "
+                      "the socket unit needs ListenStream= and Accept=no")};
+    }
+    ::fcntl(kSystemdFd, F_SETFD, FD_CLOEXEC);
+    return base::Fd(kSystemdFd);
+  }
+  // libfcgi also takes a socket that is merely not connected, such as one of UDP.
+  if (!standard_input_is_fastcgi() || !is_listening_stream(STDIN_FILENO)) return base::Fd();
+  base::Fd listener(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+  if (!listener) return base::Failure{"descriptor 0: " + text_of(errno)};
+  // Nothing that is opened later becomes the standard input by chance.
+  const base::Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (null) ::dup2(null.get(), STDIN_FILENO);
+  return listener;
+}
+
+}  // namespace http01::transport

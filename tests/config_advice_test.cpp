@@ -1,0 +1,84 @@
+#include "config_advice.h"
+
+#include "config_helpers.h"
+
+namespace http01 {
+namespace {
+
+// What is said of this text, one a line.
+std::string advice(const std::string& text) {
+  const auto config = parse_config(text, "f", kNothing);
+  if (!config) BOOST_FAIL(outcome(text, kNothing));
+  std::string lines;
+  for (const std::string& line : config_advice(config.value())) lines += line + "\n";
+  return lines;
+}
+
+bool says(const std::string& text, const std::string& beginning) {
+  return ("\n" + advice(text)).find("\n" + beginning) != std::string::npos;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(config_advice_suite)
+
+BOOST_AUTO_TEST_CASE(of_the_defaults_there_is_nothing_to_say) { BOOST_TEST(advice("") == ""); }
+
+BOOST_AUTO_TEST_CASE(what_is_odd_is_said_and_what_is_not_is_not) {
+  struct Pair {
+    const char* said;
+    const char* odd;
+    const char* usual;
+  };
+  for (const Pair& pair : {
+           Pair{"gateways.allow: gw.internal is under no public suffix",
+                "[gateways]\nallow = [\"gw.internal\"]",
+                "[gateways]\nallow = [\"gw.example.com\"]"},
+           {"gateways.allow: \"*.com\" is every name", "[gateways]\nallow = [\"*.com\"]",
+            "[gateways]\nallow = [\"*.example.com\"]"},
+           {"gateways.allow: \"*.co.uk\" is every name", "[gateways]\nallow = [\"*.co.uk\"]",
+            "[gateways]\nallow = [\"*.example.co.uk\"]"},
+           {"gateways.fallback: gw.test is under no public suffix",
+            "[gateways]\nfallback = \"gw.test\"", "[gateways]\nfallback = \"gw.example.com\""},
+           {"gateways.aliases: gw.test is under no public suffix",
+            "[gateways.aliases]\n\"a.example.com\" = \"gw.test\"",
+            "[gateways.aliases]\n\"a.example.com\" = \"gw.example.com\""},
+           {"gateways.allow_regex: accepts names of any domain",
+            "[gateways]\nallow_regex = '_\\.(.+)'",
+            "[gateways]\nallow_regex = '_\\.(.+\\.phala\\.network)'"},
+           {"gateways.match_addresses: has nothing to compare with",
+            "[gateways]\nmatch_addresses = true",
+            "[gateways]\nmatch_addresses = true\nallow = [\"gw.example.com\"]"},
+           {"domains.allow: a.example.com is denied",
+            "[domains]\nallow = [\"a.example.com\"]\ndeny = [\"example.com\"]",
+            "[domains]\nallow = [\"example.com\"]\ndeny = [\"a.example.com\"]"},
+           {"service.hosts: is empty", "[domains]\nallow = [\"example.com\"]",
+            "[domains]\nallow = [\"example.com\"]\n[service]\nhosts = [\"r.example.net\"]"},
+           {"dns.require_dnssec: believes the word of 192.0.2.1:53",
+            "[dns]\nrequire_dnssec = true\nservers = [\"127.0.0.1\", \"192.0.2.1\"]",
+            "[dns]\nrequire_dnssec = true\nservers = [\"127.0.0.1\", \"::1\"]"},
+           {"dns.timeout_ms: is all of dns.deadline_ms", "[dns]\ntimeout_ms = 4000",
+            "[dns]\ntimeout_ms = 3999"},
+           {"dns.deadline_ms: is longer than a CA waits", "[dns]\ndeadline_ms = 8001",
+            "[dns]\ndeadline_ms = 8000"},
+           {"cache.max_ttl_s: a record that is mended", "[cache]\nmax_ttl_s = 301",
+            "[cache]\nmax_ttl_s = 300"},
+           {"service.canary: /ready is never ready: x.phala.network is refused, gateway-name",
+            "[service]\ncanary = \"x.phala.network\"", "[service]\ncanary = \"app.example.com\""},
+           {"service.canary: /ready is never ready: app.example.com is refused, domain-refused",
+            "[domains]\ndeny = [\"example.com\"]\n[service]\ncanary = \"app.example.com\"",
+            "[domains]\ndeny = [\"example.org\"]\n[service]\ncanary = \"app.example.com\""},
+           {"service.state_file: /no/such is no directory",
+            "[service]\nstate_file = \"/no/such/state\"", "[service]\nstate_file = \"/tmp/state\""},
+           {"log.target: /tmp is a directory", "[log]\ntarget = \"/tmp\"",
+            "[log]\ntarget = \"syslog\""},
+       }) {
+    BOOST_TEST(says(pair.odd, pair.said), pair.odd << ": " << advice(pair.odd));
+    BOOST_TEST(!says(pair.usual, std::string(pair.said).substr(0, 20)),
+               pair.usual << ": " << advice(pair.usual));
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace http01

@@ -1,0 +1,204 @@
+#include "config.h"
+
+#include <algorithm>
+#include <boost/test/unit_test.hpp>
+#include <cstdlib>
+#include <sstream>
+
+#include "config_helpers.h"
+
+namespace http01 {
+namespace {
+
+// What stands behind `mark` in the lines that begin with it.
+std::vector<std::string> marked_lines(const std::string& text, const std::string& mark) {
+  std::vector<std::string> lines;
+  std::istringstream in(text.starts_with("\xef\xbb\xbf") ? text.substr(3) : text);
+  for (std::string line; std::getline(in, line);) {
+    if (line.ends_with('\r')) line.pop_back();
+    if (line.starts_with(mark)) lines.push_back(line.substr(mark.size()));
+  }
+  return lines;
+}
+
+// A directory of its own, gone with it.
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory() {
+    std::string name = (fs::temp_directory_path() / "http01-relay-test-XXXXXX").string();
+    BOOST_REQUIRE(::mkdtemp(name.data()) != nullptr);
+    path_ = name;
+  }
+  ~TemporaryDirectory() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+
+  std::string file(const std::string& name, const std::string& text) const {
+    std::ofstream(path_ / name, std::ios::binary) << text;
+    return (path_ / name).string();
+  }
+  std::string path(const std::string& name) const { return (path_ / name).string(); }
+
+ private:
+  fs::path path_;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(config)
+
+BOOST_AUTO_TEST_CASE(nothing_set_is_the_defaults_all_printed) {
+  BOOST_TEST(outcome("", kNothing) == kDefaults);
+}
+
+BOOST_AUTO_TEST_CASE(each_bad_file_has_the_faults_that_its_head_lists) {
+  const auto files = toml_files("bad");
+  BOOST_TEST(files.size() >= 80u);
+  for (const fs::path& path : files) {
+    const std::string text = read(path);
+    const auto expected = marked_lines(text, "# fault: ");
+    BOOST_TEST(!expected.empty(), path);
+    const auto config = parse_config(text, path.filename(), kNothing);
+    BOOST_TEST(!config, path);
+    if (config) continue;
+    const ConfigFaults& faults = config.error();
+    BOOST_TEST(faults.size() == expected.size(), path);
+    for (std::size_t i = 0; i < std::min(faults.size(), expected.size()); ++i) {
+      const std::string line = path.filename().string() + ":" + expected[i];
+      BOOST_TEST(is_as_expected(faults[i], line), faults[i] << "\n  but expected: " << line);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(each_key_has_a_bad_file) {
+  std::string all;
+  for (const fs::path& path : toml_files("bad")) {
+    for (const std::string& fault : marked_lines(read(path), "# fault: ")) all += fault + "\n";
+  }
+  std::string table;
+  std::istringstream defaults(kDefaults);
+  for (std::string line; std::getline(defaults, line);) {
+    if (line.starts_with('[')) table = line.substr(1, line.find(']') - 1);
+    if (line.find('=') == std::string::npos) continue;
+    const std::string key = table + "." + line.substr(0, line.find(' '));
+    BOOST_TEST(all.find(": " + key + ": ") != std::string::npos, key);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(each_good_file_is_read_as_its_head_says) {
+  for (const fs::path& path : toml_files("good")) {
+    const std::string text = read(path);
+    const auto config = parse_config(text, path.filename(), kNothing);
+    BOOST_TEST(bool(config), path << ": " << outcome(text, kNothing));
+    if (!config) continue;
+    const std::string printed = to_toml(config.value());
+    for (const std::string& line : marked_lines(text, "# toml: ")) {
+      BOOST_TEST(has_line(printed, line), path << ": no line " << line << " in\n" << printed);
+    }
+    BOOST_TEST(outcome(printed, kNothing) == printed, path);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_good_file_with_everything_changes_every_default) {
+  const std::string printed =
+      outcome(read(fs::path(TESTS_DIR) / "data/config/good/everything.toml"), kNothing);
+  std::istringstream defaults(kDefaults);
+  std::string table;
+  for (std::string line; std::getline(defaults, line);) {
+    if (line.starts_with('[')) table = line.substr(1, line.find(']') - 1);
+    const std::string full = table + "." + line;
+    if (line.find('=') != std::string::npos) BOOST_TEST(!has_line(printed, full), full);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_shipped_file_shows_every_key_at_its_default) {
+  const std::string shipped = read(fs::path(TESTS_DIR) / "../etc/http01-relay.toml");
+  BOOST_TEST(outcome(shipped, kNothing) == kDefaults);
+
+  // A setting is "#" without a space. All of them taken in, and then each on its own line.
+  std::string live;
+  std::vector<std::string> lines;
+  std::istringstream in(shipped);
+  for (std::string line; std::getline(in, line);) {
+    const bool setting = line.size() > 1 && line[0] == '#' && line[1] != ' ';
+    lines.push_back(setting ? line.substr(1) : line);
+    live += lines.back() + "\n";
+  }
+  BOOST_TEST(outcome(live, kNothing) == kDefaults);
+  std::string table;
+  std::istringstream defaults(kDefaults);
+  auto at = lines.begin();
+  for (std::string line; std::getline(defaults, line);) {
+    if (line.empty()) continue;
+    at = std::find(at, lines.end(), line);  // in the same order
+    BOOST_REQUIRE_MESSAGE(at != lines.end(), line);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(what_is_read_arrives_where_it_is_used) {
+  auto parsed =
+      parse_config(read(fs::path(TESTS_DIR) / "data/config/good/everything.toml"), "f", kNothing);
+  BOOST_REQUIRE(bool(parsed));
+  const Config& config = *parsed;
+  const protocol::Policy& policy = config.policy;
+  BOOST_TEST(policy.gateways.bases.size() == 1u);
+  BOOST_TEST(policy.gateways.wildcard_parents.at(1).text() == "example");
+  BOOST_TEST(policy.gateways.aliases.at(1).first.text() == "prod7.relay.example.net");
+  BOOST_TEST(policy.gateways.aliases.at(1).second.text() == "dstack-prod7.phala.network");
+  BOOST_TEST(*policy.gateways.regex->capture("_.a.phala.network", 2) == "a");
+  BOOST_TEST(policy.redirect_status == 302);
+  BOOST_TEST((policy.other_paths == protocol::OtherPaths::kApp));
+  BOOST_TEST(policy.domains_allow.at(0).text() == "com");
+  BOOST_TEST(policy.relay_hosts.at(0) == "relay.example.net");
+  BOOST_TEST(policy.relay_hosts.at(3) == "2001:db8::9");
+  BOOST_TEST(config.dns.servers.at(0).port == 53);
+  BOOST_TEST(config.dns.timeout.count() == 50);
+  BOOST_TEST(config.deadline.count() == 20000);
+  BOOST_TEST(config.cache.max_ttl.count() == 0);
+  BOOST_TEST(config.limits.in_flight_per_client == 1'000'000u);
+  BOOST_TEST((config.log.level == LogLevel::kCritical));
+}
+
+BOOST_AUTO_TEST_CASE(a_file_that_cannot_be_read_is_a_fault_with_the_reason) {
+  const TemporaryDirectory directory;
+  const auto first_fault = [](const std::string& path) {
+    const auto config = load_config(path, kNothing);
+    return config ? std::string() : config.error().at(0);
+  };
+  const std::string missing = directory.path("missing.toml");
+  BOOST_TEST(first_fault(missing) == missing + ": cannot be read: No such file or directory");
+  BOOST_TEST(first_fault(directory.path("")) ==
+             directory.path("") + ": cannot be read: Is a directory");
+  const std::string large = directory.file("large.toml", std::string(1024 * 1024 + 1, '#'));
+  BOOST_TEST(first_fault(large) == large + ": cannot be read: File too large, allowed is 1 MB");
+  const std::string full = directory.file("full.toml", std::string(1024 * 1024, '#'));
+  BOOST_TEST(first_fault(full) == "");
+
+  const auto config = load_config(missing, environment_of({{"PORT", "x"}}));
+  BOOST_REQUIRE(!config);
+  BOOST_TEST(config.error().size() == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(the_option_comes_before_the_variable) {
+  const TemporaryDirectory directory;
+  const std::string one = directory.file("one.toml", "dns.attempts = 1\n");
+  const std::string two = directory.file("two.toml", "dns.attempts = 2\n");
+  const auto attempts = [&](const std::string& option) {
+    const auto config = load_config(option, environment_of({{"HTTP01_RELAY_CONFIG", two}}));
+    return config ? config.value().dns.attempts : 0;
+  };
+  BOOST_TEST(attempts(one) == 1u);
+  BOOST_TEST(attempts("") == 2u);
+
+  const std::string missing = directory.path("missing.toml");
+  const auto config = load_config("", environment_of({{"HTTP01_RELAY_CONFIG", missing}}));
+  BOOST_REQUIRE(!config);
+  BOOST_TEST(config.error().at(0) == missing + ": cannot be read: No such file or directory");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace http01

@@ -1,0 +1,306 @@
+// What is answered where no challenge is asked for: other paths, the service pages, /ready, and the
+// breadcrumb that a failed challenge leaves.
+
+#include <boost/test/unit_test.hpp>
+#include <string>
+
+#include "protocol/decide.h"
+#include "zone.h"
+
+namespace http01::protocol {
+
+BOOST_AUTO_TEST_SUITE(pages)
+
+const std::string kId = "00112233445566778899aabbccddeeff00112233";
+const std::string kPath = "/.well-known/acme-challenge/x";
+const std::string kExact = "TXT _dstack-app-address.app.example.com";
+const std::string kNames =
+    kExact + " | TXT _tapp-address.app.example.com | TXT _dstack-app-address-wildcard.example.com";
+
+Zone app_zone() {
+  return {{{kExact, txt({kId + ":443"})}, {"CNAME app.example.com", cname("_.gw1.phala.network")}}};
+}
+
+Policy policy_for(OtherPaths other_paths) {
+  Policy policy = default_policy();
+  policy.other_paths = other_paths;
+  return policy;
+}
+
+BOOST_AUTO_TEST_CASE(other_paths_of_an_app_go_to_its_https_site) {
+  const Policy policy = policy_for(OtherPaths::kHttps);
+  for (const char* path :
+       {"/", "/a?b=c", "/health", "/ready", "/metrics", "//evil.example/x", "/\\evil.example",
+        "/%2e%2e/?", "/.well-known/acme-challenge", "//.well-known/acme-challenge/x"}) {
+    const Story story = decided(policy, get("APP.example.com.:8081", path), app_zone());
+    BOOST_TEST(story.answer == "307 ok https://app.example.com" + std::string(path));
+    BOOST_TEST(story.asked == kExact);  // no gateway is needed for that
+  }
+}
+
+BOOST_AUTO_TEST_CASE(other_paths_can_go_to_the_app_at_its_gateway) {
+  const Policy policy = policy_for(OtherPaths::kApp);
+  const Story story = decided(policy, get("app.example.com", "/a?b=c"), app_zone());
+  BOOST_TEST(story.answer == "307 ok https://" + kId + ".gw1.phala.network/a?b=c");
+  BOOST_TEST(story.asked == kExact + ", CNAME app.example.com");
+  Zone no_gateway = app_zone();
+  no_gateway.answers.erase("CNAME app.example.com");
+  BOOST_TEST(decided(policy, get("app.example.com", "/a"), no_gateway).answer ==
+             "502 gateway-missing");
+}
+
+BOOST_AUTO_TEST_CASE(other_paths_can_be_not_found) {
+  for (const char* path : {"/a?b=c", "/", "/health", "/metrics"}) {
+    BOOST_TEST(
+        decided(policy_for(OtherPaths::kNone), get("app.example.com", path), app_zone()).answer ==
+            "404 not-found",
+        path);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(other_paths_are_redirected_alike_for_every_method) {
+  for (const char* method : {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "X"}) {
+    for (const int status : {301, 302, 307, 308}) {
+      Policy policy = policy_for(OtherPaths::kHttps);
+      policy.redirect_status = status;
+      RawRequest raw = get("app.example.com", "/a");
+      raw.method = method;
+      BOOST_TEST(decided(policy, raw, app_zone()).answer ==
+                 std::to_string(status) + " ok https://app.example.com/a");
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(over_tls_a_path_is_never_sent_to_itself) {
+  RawRequest raw = get("app.example.com", "/a");
+  raw.https = true;
+  BOOST_TEST(decided(policy_for(OtherPaths::kHttps), raw, app_zone()).answer == "404 not-found");
+  BOOST_TEST(decided(policy_for(OtherPaths::kApp), raw, app_zone()).answer ==
+             "307 ok https://" + kId + ".gw1.phala.network/a");
+  raw.host = "x.gw1.phala.network";
+  BOOST_TEST(decided(policy_for(OtherPaths::kHttps), raw, Zone{}).answer == "404 not-found");
+}
+
+BOOST_AUTO_TEST_CASE(other_paths_of_a_gateway_name_cost_no_look_up) {
+  for (const char* host :
+       {"gw1.phala.network", "x.gw1.phala.network", "gateway.gw1.phala.network"}) {
+    const auto answer = [&](OtherPaths other_paths, const char* path) {
+      const Story story = decided(policy_for(other_paths), get(host, path), Zone{});
+      BOOST_TEST(story.asked == "");
+      return story.answer;
+    };
+    BOOST_TEST(answer(OtherPaths::kHttps, "/a?b") ==
+               "307 ok https://" + std::string(host) + "/a?b");
+    BOOST_TEST(answer(OtherPaths::kHttps, "/health") ==
+               "307 ok https://" + std::string(host) + "/health");
+    for (const OtherPaths as_relay : {OtherPaths::kApp, OtherPaths::kNone}) {
+      BOOST_TEST(answer(as_relay, "/a?b") == "404 not-found");
+      BOOST_TEST(answer(as_relay, "/health") == "200 ok [health]");
+      BOOST_TEST(answer(as_relay, "/") == "200 ok [index]");
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(other_paths_tell_what_is_wrong_with_the_records) {
+  struct Case {
+    Answer exact;
+    const char* answer;
+  };
+  for (const Case& c : {Case{txt({"junk"}), "502 txt-malformed"},
+                        Case{txt({kId + ":1", kId + ":2"}), "502 txt-ambiguous"},
+                        Case{with_outcome(Outcome::kFailure), "503 dns-failure"},
+                        Case{with_outcome(Outcome::kTimeout), "504 dns-timeout"},
+                        Case{with_outcome(Outcome::kNoData), "404 txt-missing"}}) {
+    for (const OtherPaths other_paths : {OtherPaths::kHttps, OtherPaths::kApp, OtherPaths::kNone}) {
+      BOOST_TEST(
+          decided(policy_for(other_paths), get("app.example.com", "/a"), Zone{{{kExact, c.exact}}})
+              .answer == c.answer);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_relay_itself_shows_its_pages_without_a_look_up) {
+  Policy policy = default_policy();
+  policy.relay_hosts = {"relay.example.net"};
+  for (const char* host :
+       {"203.0.113.9", "[2001:db8::9]:8081", "localhost:8081", "relay", "relay.example.net"}) {
+    const auto answer = [&](const char* path) {
+      const Story story = decided(policy, get(host, path), Zone{});
+      BOOST_TEST(story.asked == "");
+      return story.answer;
+    };
+    BOOST_TEST(answer("/") == "200 ok [index]");
+    BOOST_TEST(answer("/health") == "200 ok [health]");
+    BOOST_TEST(answer("/health?x") == "200 ok [health]");
+    BOOST_TEST(answer("/metrics") == "200 ok [metrics]");
+    BOOST_TEST(answer("/favicon.ico") == "404 not-found");
+    BOOST_TEST(answer("/health/") == "404 not-found");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_domain_without_a_record_shows_the_pages_too) {
+  for (const char* page : {"index", "health", "metrics"}) {
+    const std::string path = page == std::string("index") ? "/" : "/" + std::string(page);
+    for (const OtherPaths other_paths : {OtherPaths::kHttps, OtherPaths::kNone}) {
+      const Story story = decided(policy_for(other_paths), get("app.example.com", path), Zone{});
+      BOOST_TEST(story.answer == "200 ok [" + std::string(page) + "]");
+      BOOST_TEST(story.asked == kNames);
+    }
+    BOOST_TEST(
+        decided(default_policy(), get("app.example.com", path), Zone{{{kExact, txt({"junk"})}}})
+            .answer == "502 txt-malformed");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_check_page_is_the_relays_own_and_only_where_it_is_wanted) {
+  Policy policy = default_policy();
+  BOOST_TEST(decided(policy, get("localhost", "/check?domain=a.example"), Zone{}).answer ==
+             "404 not-found");
+  policy.public_check = true;
+  const Story story = decided(policy, get("localhost", "/check?domain=a.example"), Zone{});
+  BOOST_TEST(story.answer == "200 ok [check]");
+  BOOST_TEST(story.asked == "");
+  for (const char* path : {"/check/", "/check/a.example", "//check", "/Check", "/%63heck"}) {
+    BOOST_TEST(decided(policy, get("localhost", path), Zone{}).answer == "404 not-found", path);
+  }
+  // Not on anybody's domain, with or without records, and not on a gateway's name.
+  BOOST_TEST(decided(policy, get("app.example.com", "/check"), Zone{}).answer == "404 txt-missing");
+  BOOST_TEST(
+      decided(policy, get("app.example.com", "/check"), Zone{{{kExact, txt({kId + ":443"})}}})
+          .answer == "307 ok https://app.example.com/check");
+  policy.other_paths = OtherPaths::kNone;
+  BOOST_TEST(decided(policy, get("x.gw1.phala.network", "/check"), Zone{}).answer ==
+             "404 not-found");
+  RawRequest post = get("localhost", "/check?domain=a.example");
+  post.method = "POST";
+  BOOST_TEST(decided(policy, post, Zone{}).answer == "405 bad-method");
+}
+
+BOOST_AUTO_TEST_CASE(ready_without_canary_asks_the_resolver_for_the_root) {
+  const auto story = [](const Answer& root) {
+    return decided(default_policy(), get("localhost", "/ready"), Zone{{{"NS .", root}}});
+  };
+  BOOST_TEST(story(with_outcome(Outcome::kData)).answer == "200 ok [ready]");
+  BOOST_TEST(story(with_outcome(Outcome::kData)).asked == "NS .");
+  BOOST_TEST(story(with_outcome(Outcome::kFailure)).answer == "503 dns-failure [ready]");
+  BOOST_TEST(story(with_outcome(Outcome::kTimeout)).answer == "503 dns-timeout [ready]");
+  BOOST_TEST(story(with_outcome(Outcome::kOverloaded)).answer == "503 overloaded [ready]");
+  BOOST_TEST(
+      story(with_outcome(Outcome::kTimeout)).reply.response.body.starts_with("dns-timeout: "));
+}
+
+BOOST_AUTO_TEST_CASE(ready_with_canary_takes_it_through_the_whole_pipeline) {
+  Policy policy = default_policy();
+  policy.canary = name_of("app.example.com");
+  const auto story = [&](const Zone& zone) {
+    return decided(policy, get("localhost", "/ready"), zone);
+  };
+  BOOST_TEST(story(app_zone()).answer == "200 ok [ready]");
+  BOOST_TEST(story(app_zone()).asked == kExact + ", CNAME app.example.com");
+  BOOST_TEST(story({}).answer == "503 txt-missing [ready]");
+  BOOST_TEST(story({}).reply.response.body.starts_with("txt-missing: "));
+  BOOST_TEST(story({{{kExact, txt({kId + ":443"})}}}).answer == "503 gateway-missing [ready]");
+  BOOST_TEST(story({{{kExact, with_outcome(Outcome::kTimeout)}}}).answer ==
+             "503 dns-timeout [ready]");
+
+  policy.breadcrumb = true;
+  BOOST_TEST(story({}).answer == "503 txt-missing [ready]");
+  policy.other_paths = OtherPaths::kNone;
+  BOOST_TEST(story(app_zone()).answer == "200 ok [ready]");
+  policy.canary = name_of("x.gw1.phala.network");
+  BOOST_TEST(story({}).answer == "503 gateway-name [ready]");
+}
+
+BOOST_AUTO_TEST_CASE(the_request_of_a_canary_is_a_challenge) {
+  const Request request = challenge_request(default_policy(), "APP.example.com.");
+  BOOST_TEST(!request.fault);
+  BOOST_TEST((request.kind == PathKind::kChallenge));
+  BOOST_TEST(is_token(request.token()));
+  BOOST_TEST(request.host.text == "app.example.com");
+  BOOST_TEST((challenge_request(default_policy(), "a b").fault == Reason::kBadHost));
+}
+
+Policy with_breadcrumb() {
+  Policy policy = default_policy();
+  policy.breadcrumb = true;
+  return policy;
+}
+
+BOOST_AUTO_TEST_CASE(a_breadcrumb_leads_to_the_same_url_with_the_reason) {
+  struct Case {
+    const char* host;
+    std::string uri;
+    std::string location;
+  };
+  for (const Case& c : {
+           Case{"app.example.com", kPath, "http://app.example.com" + kPath + "?relay=txt-missing"},
+           Case{"APP.example.com.:8081", kPath,
+                "http://app.example.com:8081" + kPath + "?relay=txt-missing"},
+           Case{"app.example.com", kPath + "?a=b",
+                "http://app.example.com" + kPath + "?a=b&relay=txt-missing"},
+           Case{"app.example.com", kPath + "#x",
+                "http://app.example.com" + kPath + "?relay=txt-missing"},
+           Case{"app.example.com", "http://other.example" + kPath,
+                "http://app.example.com" + kPath + "?relay=txt-missing"},
+       }) {
+    BOOST_TEST(decided(with_breadcrumb(), get(c.host, c.uri), Zone{}).answer ==
+               "302 txt-missing " + c.location);
+  }
+  RawRequest tls = get("app.example.com", kPath);
+  tls.https = true;
+  BOOST_TEST(decided(with_breadcrumb(), tls, Zone{}).answer ==
+             "302 txt-missing https://app.example.com" + kPath + "?relay=txt-missing");
+}
+
+BOOST_AUTO_TEST_CASE(who_comes_by_a_breadcrumb_gets_the_real_answer) {
+  for (const char* query :
+       {"?relay=txt-missing", "?relay=", "?relay=ok", "?a=b&relay=txt-missing"}) {
+    BOOST_TEST(decided(with_breadcrumb(), get("app.example.com", kPath + query), Zone{}).answer ==
+                   "404 txt-missing",
+               query);
+    BOOST_TEST(
+        decided(with_breadcrumb(), get("app.example.com", kPath + query), app_zone()).answer ==
+            "307 ok https://" + kId + ".gw1.phala.network" + kPath,
+        query);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(every_reason_of_policy_or_dns_leaves_a_breadcrumb_and_no_other) {
+  const auto answer = [](std::string_view host, const std::string& uri, const Zone& zone) {
+    Policy policy = with_breadcrumb();
+    policy.domains_deny = {name_of("denied.example.com")};
+    return decided(policy, get(host, uri), zone).answer;
+  };
+  const auto exact = [&](const Answer& record) {
+    return answer("app.example.com", kPath, Zone{{{kExact, record}}});
+  };
+  const std::string own = " http://app.example.com" + kPath + "?relay=";
+  BOOST_TEST(exact(txt({"junk"})) == "302 txt-malformed" + own + "txt-malformed");
+  BOOST_TEST(exact(txt({kId + ":1", kId + ":2"})) == "302 txt-ambiguous" + own + "txt-ambiguous");
+  BOOST_TEST(exact(with_outcome(Outcome::kFailure)) == "302 dns-failure" + own + "dns-failure");
+  BOOST_TEST(exact(with_outcome(Outcome::kTimeout)) == "302 dns-timeout" + own + "dns-timeout");
+  BOOST_TEST(exact(txt({kId + ":1"})) == "302 gateway-missing" + own + "gateway-missing");
+  BOOST_TEST(answer("denied.example.com", kPath, {}).starts_with("302 domain-refused "));
+  BOOST_TEST(answer("gw1.phala.network", kPath, {}).starts_with("302 gateway-name "));
+
+  BOOST_TEST(answer("app.example.com", kPath + "/", {}) == "404 bad-token");
+  BOOST_TEST(answer("192.0.2.1", kPath, {}) == "404 not-found");
+  BOOST_TEST(answer("", kPath, {}) == "400 bad-host");
+  BOOST_TEST(answer("app.example.com", kPath + "\n", {}) == "400 bad-path");
+  BOOST_TEST(answer("app.example.com", "/x", {}) == "404 txt-missing");
+  BOOST_TEST(exact(with_outcome(Outcome::kOverloaded)) == "503 overloaded");
+}
+
+BOOST_AUTO_TEST_CASE(a_breadcrumb_that_would_be_too_long_is_not_left) {
+  const std::string word = "&relay=txt-missing";
+  const std::string fits = kPath + "?" + std::string(2000 - kPath.size() - 1 - word.size(), 'x');
+  const auto answer = [](const std::string& uri) {
+    return decided(with_breadcrumb(), get("app.example.com", uri), Zone{}).answer;
+  };
+  BOOST_TEST(answer(fits) == "302 txt-missing http://app.example.com" + fits + word);
+  BOOST_TEST(answer(fits + "x") == "404 txt-missing");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace http01::protocol

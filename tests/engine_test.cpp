@@ -1,0 +1,565 @@
+#include "dns/engine.h"
+
+#include <sys/resource.h>
+
+#include <boost/test/unit_test.hpp>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <set>
+
+#include "dns_server.h"
+
+namespace http01::dns {
+
+using namespace testing;
+using namespace std::chrono_literals;
+using base::Loop;
+using protocol::Answer;
+using protocol::Outcome;
+
+BOOST_AUTO_TEST_SUITE(engine)
+
+const Question kText = question("www.example.com");
+
+// Everything one story needs: the loop, name servers on it, an engine that asks them, and a
+// listener.
+class World : public Resolver::Listener, public Engine::Observer {
+ public:
+  using Query = DnsServer::Query;
+
+  DnsServer& server(DnsServer::Script script, bool v6 = false, bool tcp = true) {
+    servers_.push_back(std::make_unique<DnsServer>(loop, std::move(script), v6, tcp));
+    settings.servers.push_back(servers_.back()->endpoint());
+    return *servers_.back();
+  }
+  // An endpoint where nobody listens.
+  void closed_port() {
+    const DnsServer gone(loop_of_the_gone_, [](const Query&) {});
+    settings.servers.push_back(gone.endpoint());
+  }
+
+  Engine& engine() {
+    if (!engine_) engine_.emplace(loop, settings, cache_settings, this, resolv_conf);
+    return *engine_;
+  }
+  void ask(const Question& asked = kText, Resolver::Ticket ticket = 1) {
+    engine().ask(asked, ticket, *this);
+  }
+  // Turns the loop until there are so many answers, for two seconds at most.
+  void run_until(std::size_t answers) {
+    run([&] { return heard.size() >= answers; });
+  }
+  template <class Condition>
+  void run(Condition done) {
+    bool late = false;
+    const auto guard = loop.after(2s, [&] {
+      late = true;
+      loop.stop();
+    });
+    done_ = [&] { return done(); };
+    tick();
+    loop.run();
+    loop.cancel(guard);
+    done_ = nullptr;
+    BOOST_TEST(!late);
+  }
+  Answer answer(const Question& asked = kText) {
+    const std::size_t before = heard.size();
+    ask(asked);
+    run_until(before + 1);
+    return heard.size() > before ? heard.back().answer : Answer{};
+  }
+  std::string outcome(const Question& asked = kText) {
+    return protocol::to_string(answer(asked).outcome);
+  }
+  std::string text(const Question& asked = kText) {
+    const Answer got = answer(asked);
+    return got.texts.empty() ? protocol::to_string(got.outcome) : got.texts[0].text;
+  }
+
+  void on_answer(Resolver::Ticket ticket, const Question& asked, const Answer& got) override {
+    heard.push_back({ticket, asked, got});
+    if (then) then(ticket);
+  }
+  void on_lookup(RecordType, Outcome outcome, base::Duration) override {
+    lookups.push_back(protocol::to_string(outcome));
+  }
+  void on_cache_hit() override { ++hits; }
+  void on_answered(const Question&, const base::Endpoint& by, base::Duration) override {
+    answered_by.push_back(by);
+  }
+  void on_cache_miss() override { ++misses; }
+
+  struct Heard {
+    Resolver::Ticket ticket;
+    Question question;
+    Answer answer;
+  };
+
+  Loop loop;
+  Settings settings{{}, 50ms, 3};
+  CacheSettings cache_settings;
+  std::string resolv_conf = "/nonexistent";
+  std::vector<Heard> heard;
+  std::function<void(Resolver::Ticket)> then;
+  std::vector<std::string> lookups;
+  std::vector<base::Endpoint> answered_by;
+  int hits = 0;
+  int misses = 0;
+
+ private:
+  void tick() {
+    if (!done_) return;
+    if (done_()) return loop.stop();
+    loop.after(1ms, [this] { tick(); });
+  }
+
+  Loop loop_of_the_gone_;
+  std::vector<std::unique_ptr<DnsServer>> servers_;
+  std::function<bool()> done_;
+  std::optional<Engine> engine_;
+};
+
+using Query = DnsServer::Query;
+
+BOOST_AUTO_TEST_CASE(nothing_is_asked_before_somebody_asks) {
+  World world;
+  DnsServer& server = world.server([](const Query&) {});
+  world.engine();
+  world.loop.after(20ms, [&] { world.loop.stop(); });
+  world.loop.run();
+  BOOST_TEST(server.queries().empty());
+}
+
+BOOST_AUTO_TEST_CASE(an_answer_comes_from_the_loop_and_then_from_the_cache) {
+  World world;
+  DnsServer* server = nullptr;
+  server = &world.server([&](const Query& query) { server->send(query, query.text("a", 30)); });
+  Answer answer;
+  BOOST_TEST(!world.engine().cached(kText, answer));
+  world.ask();
+  BOOST_TEST(world.heard.empty());
+  BOOST_TEST(world.engine().in_flight() == 1u);
+  world.run_until(1);
+  BOOST_TEST(world.heard.at(0).ticket == 1u);
+  BOOST_TEST((world.heard.at(0).question == kText));
+  BOOST_TEST(world.heard.at(0).answer.texts.at(0).text == "a");
+  BOOST_TEST(world.engine().in_flight() == 0u);
+  BOOST_TEST_REQUIRE(world.engine().cached(kText, answer));
+  BOOST_TEST(answer.texts.at(0).text == "a");
+  BOOST_TEST(world.engine().cache_entries() == 1u);
+  BOOST_TEST(world.hits == 1);
+  BOOST_TEST(world.misses == 1);
+  BOOST_TEST((world.lookups == std::vector<std::string>{"data"}));
+}
+
+BOOST_AUTO_TEST_CASE(fifty_who_ask_the_same_cost_one_packet) {
+  World world;
+  DnsServer* server = nullptr;
+  server = &world.server([&](const Query& query) { server->send(query, query.text("a")); });
+  for (Resolver::Ticket ticket = 0; ticket < 50; ++ticket) world.ask(kText, ticket);
+  world.run_until(50);
+  BOOST_TEST(server->queries().size() == 1u);
+  for (Resolver::Ticket ticket = 0; ticket < 50; ++ticket) {
+    BOOST_TEST(world.heard[ticket].ticket == ticket);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(silent_names_do_not_keep_a_good_one_waiting) {
+  World world;
+  world.settings.timeout = 1s;
+  DnsServer* server = nullptr;
+  server = &world.server([&](const Query& query) {
+    if (query.reply().question == kText) server->send(query, query.text("a"));
+  });
+  for (int i = 0; i < 200; ++i) world.ask(question("dead" + std::to_string(i) + ".example"));
+  const auto began = base::Clock::now();
+  BOOST_TEST(world.text() == "a");
+  BOOST_TEST((base::Clock::now() - began < 500ms));
+  BOOST_TEST(world.engine().in_flight() == 200u);
+}
+
+BOOST_AUTO_TEST_CASE(each_try_has_its_own_id_and_port) {
+  World world;
+  DnsServer& server = world.server([](const Query&) {});
+  for (int i = 0; i < 20; ++i) world.ask(question("n" + std::to_string(i) + ".example"));
+  world.run_until(20);
+  BOOST_TEST(server.queries().size() == 60u);
+  std::set<std::uint16_t> ids, ports;
+  for (const Query& query : server.queries()) {
+    ids.insert(query.id());
+    ports.insert(reinterpret_cast<const sockaddr_in&>(query.from).sin_port);
+  }
+  // Chance may give one or the other twice.
+  BOOST_TEST(ids.size() >= 57u);
+  BOOST_TEST(ports.size() >= 55u);
+}
+
+BOOST_AUTO_TEST_CASE(forgeries_are_passed_over_and_the_real_answer_taken) {
+  World world;
+  world.settings.attempts = 1;
+  DnsServer* server = nullptr;
+  DnsServer stranger(world.loop, [](const Query&) {});
+  server = &world.server([&](const Query& query) {
+    stranger.send(query, query.text("forged source"));
+    for (int i = 1; i <= 100; ++i) {
+      Message forged = query.text("forged id");
+      forged.id = static_cast<std::uint16_t>(forged.id + i);
+      server->send(query, forged);
+    }
+    Message forged = query.text("forged question");
+    forged.question_section = wire("other.example") + u16(16) + u16(1);
+    server->send(query, forged);
+    forged = query.text("forged direction");
+    forged.flags = 0x0100;
+    server->send(query, forged);
+    server->send_raw(query, {});
+    server->send_raw(query, {1, 2, 3});
+    server->send(query, query.text("real"));
+  });
+  BOOST_TEST(world.text() == "real");
+  BOOST_TEST(server->queries().size() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(a_late_answer_to_an_earlier_try_is_forgotten) {
+  World world;
+  DnsServer* server = nullptr;
+  server = &world.server([&](const Query&) {
+    const auto& all = server->queries();
+    if (all.size() < 2) return;
+    server->send(all[0], all[0].text("late"));
+    server->send(all[1], all[1].text("second"));
+  });
+  BOOST_TEST(world.text() == "second");
+}
+
+BOOST_AUTO_TEST_CASE(a_truncated_answer_comes_over_tcp) {
+  World world;
+  world.settings.attempts = 1;
+  DnsServer* server = nullptr;
+  server = &world.server([&](const Query& query) {
+    server->send(query, query.tcp ? query.text("a") : query.reply(kTruncated));
+  });
+  BOOST_TEST(world.text() == "a");
+  BOOST_TEST(server->queries().size() == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(tcp_may_come_octet_by_octet_after_a_forgery) {
+  World world;
+  world.settings = {{}, 1s, 1};
+  DnsServer* server = nullptr;
+  server = &world.server([&](const Query& query) {
+    if (!query.tcp) return server->send(query, query.reply(kTruncated));
+    Message other = query.text("forged");
+    other.id = static_cast<std::uint16_t>(other.id + 1);
+    std::vector<std::uint8_t> stream;
+    for (const Message& message : {other, query.text("a")}) {
+      const auto octets = message.octets();
+      stream.push_back(static_cast<std::uint8_t>(octets.size() >> 8));
+      stream.push_back(static_cast<std::uint8_t>(octets.size()));
+      stream.insert(stream.end(), octets.begin(), octets.end());
+    }
+    server->trickle(query, stream);
+  });
+  BOOST_TEST(world.text() == "a");
+}
+
+BOOST_AUTO_TEST_CASE(tcp_that_is_refused_or_hung_up_or_too_large_fails_its_server) {
+  for (const char* how :
+       {"refused", "hung up", "too large", "as large as can be", "large and forged"}) {
+    World world;
+    DnsServer* bad = nullptr;
+    DnsServer* good = nullptr;
+    bad = &world.server(
+        [&](const Query& query) {
+          if (!query.tcp) return bad->send(query, query.reply(kTruncated));
+          if (how[0] == 'h') return bad->hang_up(query);
+          auto octets = query.text("a").octets();
+          octets.resize(how[0] == 't' ? kMaxMessage + 1 : 65535);
+          if (how[0] == 'l') octets[1] = static_cast<std::uint8_t>(octets[1] + 1);
+          bad->send_raw(query, octets);
+        },
+        false, how[0] != 'r');
+    good = &world.server([&](const Query& query) { good->send(query, query.text(how)); });
+    BOOST_TEST(world.text() == how);
+    world.settings.servers.pop_back();
+    world.engine().reconfigure(world.settings, world.cache_settings);
+    BOOST_TEST(world.outcome(question("other.example")) == "failure");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(tcp_that_is_silent_times_out) {
+  World world;
+  world.settings.attempts = 2;
+  DnsServer* silent = nullptr;
+  silent = &world.server([&](const Query& query) {
+    if (!query.tcp) silent->send(query, query.reply(kTruncated));
+  });
+  BOOST_TEST(world.outcome() == "timeout");
+  BOOST_TEST(silent->queries().size() == 4u);
+}
+
+BOOST_AUTO_TEST_CASE(a_failure_is_asked_elsewhere_at_once) {
+  for (const std::uint16_t flags : {kServFail, kRefused}) {
+    World world;
+    world.settings.timeout = 10s;
+    DnsServer* bad = nullptr;
+    DnsServer* good = nullptr;
+    bad = &world.server([&](const Query& query) { bad->send(query, query.reply(flags)); });
+    good = &world.server([&](const Query& query) { good->send(query, query.text("a")); });
+    BOOST_TEST(world.text() == "a");
+    // It did answer: the next question goes to it first.
+    BOOST_TEST(world.text(question("other.example")) == "a");
+    BOOST_TEST(bad->queries().size() == 2u);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(who_answered_is_the_server_asked_last) {
+  World world;
+  DnsServer* bad = nullptr;
+  DnsServer* good = nullptr;
+  bad = &world.server([&](const Query& query) { bad->send(query, query.reply(kServFail)); });
+  good = &world.server([&](const Query& query) { good->send(query, query.text("a")); });
+  BOOST_TEST(world.text() == "a");
+  BOOST_TEST((world.answered_by == std::vector{good->endpoint()}));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_held_back_can_be_asked_for) {
+  World world;
+  world.settings.checking = false;
+  DnsServer* server = nullptr;
+  server = &world.server([&](const Query& query) { server->send(query, query.text("a")); });
+  BOOST_TEST(world.text() == "a");
+  BOOST_TEST(server->queries().at(0).packet.at(3) == 0x10);  // CD
+}
+
+BOOST_AUTO_TEST_CASE(a_failure_of_all_is_a_failure_for_a_second) {
+  World world;
+  DnsServer* bad = nullptr;
+  bad = &world.server([&](const Query& query) { bad->send(query, query.reply(kServFail)); });
+  BOOST_TEST(world.outcome() == "failure");
+  BOOST_TEST(bad->queries().size() == 3u);
+  Answer answer;
+  BOOST_TEST(world.engine().cached(kText, answer));
+  BOOST_TEST((answer.outcome == Outcome::kFailure));
+}
+
+BOOST_AUTO_TEST_CASE(edns_that_is_refused_is_not_offered_again) {
+  World world;
+  world.settings.attempts = 1;
+  DnsServer* old = nullptr;
+  old = &world.server([&](const Query& query) {
+    old->send(query, query.edns() ? query.reply(kFormErr) : query.text("a"));
+  });
+  BOOST_TEST(world.text() == "a");
+  BOOST_TEST(old->queries().size() == 2u);
+  BOOST_TEST(world.text(question("other.example")) == "a");
+  BOOST_TEST(old->queries().size() == 3u);
+}
+
+// Found where one name that a resolver could not read cost all later ones their EDNS.
+BOOST_AUTO_TEST_CASE(what_is_refused_without_edns_too_says_nothing_of_edns) {
+  World world;
+  world.settings.attempts = 1;
+  DnsServer* picky = nullptr;
+  picky = &world.server([&](const Query& query) {
+    const bool first = picky->queries().size() <= 2;
+    picky->send(query, first ? query.reply(kFormErr) : query.text("a"));
+  });
+  BOOST_TEST(world.outcome() == "failure");
+  BOOST_TEST(picky->queries().size() == 2u);
+  BOOST_TEST(world.text(question("other.example")) == "a");
+  BOOST_TEST(picky->queries().back().edns());
+}
+
+BOOST_AUTO_TEST_CASE(a_dead_server_costs_no_time) {
+  World world;
+  world.settings = {{}, 10s, 1};
+  world.closed_port();
+  DnsServer* good = nullptr;
+  good = &world.server([&](const Query& query) { good->send(query, query.text("a")); });
+  BOOST_TEST(world.text() == "a");
+}
+
+BOOST_AUTO_TEST_CASE(an_unreachable_network_costs_no_time) {
+  World world;
+  world.settings = {{*base::Endpoint::parse("255.255.255.255", 53)}, 10s, 1};
+  DnsServer* good = nullptr;
+  good = &world.server([&](const Query& query) { good->send(query, query.text("a")); });
+  BOOST_TEST(world.text() == "a");
+}
+
+BOOST_AUTO_TEST_CASE(when_all_are_dead_it_tries_again_before_it_gives_up) {
+  World world;
+  world.settings = {{}, 30ms, 3};
+  world.closed_port();
+  const auto began = base::Clock::now();
+  BOOST_TEST(world.outcome() == "timeout");
+  BOOST_TEST((base::Clock::now() - began >= 60ms));
+}
+
+BOOST_AUTO_TEST_CASE(a_silent_server_is_asked_last_by_the_next_ones) {
+  World world;
+  DnsServer& silent = world.server([](const Query&) {});
+  DnsServer* good = nullptr;
+  good = &world.server([&](const Query& query) { good->send(query, query.text("a")); });
+  BOOST_TEST(world.text() == "a");
+  BOOST_TEST(silent.queries().size() == 1u);
+  for (int i = 0; i < 5; ++i) {
+    BOOST_TEST(world.text(question("n" + std::to_string(i) + ".example")) == "a");
+  }
+  BOOST_TEST(silent.queries().size() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(servers_are_asked_over_ipv6_too) {
+  World world;
+  DnsServer* server = nullptr;
+  server = &world.server(
+      [&](const Query& query) {
+        server->send(query, query.tcp ? query.text("a") : query.reply(kTruncated));
+      },
+      true);
+  BOOST_TEST(world.text() == "a");
+}
+
+BOOST_AUTO_TEST_CASE(who_leaves_is_told_what_is_known_and_hears_no_more) {
+  World world;
+  world.settings.attempts = 2;
+  DnsServer* server = nullptr;
+  server = &world.server([&](const Query& query) {
+    if (server->queries().size() == 1) server->send(query, query.reply(kServFail));
+    if (server->queries().size() == 2) {
+      BOOST_TEST((world.engine().leave(kText, 2) == Outcome::kFailure));
+      server->send(query, query.text("a"));
+    }
+  });
+  for (const Resolver::Ticket ticket : {1, 2, 3}) world.ask(kText, ticket);
+  BOOST_TEST((world.engine().leave(kText, 1) == Outcome::kTimeout));
+  BOOST_TEST((world.engine().leave(kText, 1) == Outcome::kTimeout));
+  world.run_until(1);
+  BOOST_TEST(world.heard.size() == 1u);
+  BOOST_TEST(world.heard.at(0).ticket == 3u);
+}
+
+BOOST_AUTO_TEST_CASE(a_look_up_that_all_have_left_ends_in_the_cache) {
+  World world;
+  DnsServer* server = nullptr;
+  server = &world.server([&](const Query& query) { server->send(query, query.text("a")); });
+  world.ask();
+  world.engine().leave(kText, 1);
+  world.run([&] { return world.engine().in_flight() == 0; });
+  Answer answer;
+  BOOST_TEST(world.engine().cached(kText, answer));
+  BOOST_TEST(world.heard.empty());
+}
+
+BOOST_AUTO_TEST_CASE(who_is_being_told_may_ask_and_leave_for_others) {
+  World world;
+  DnsServer* server = nullptr;
+  server = &world.server([&](const Query& query) { server->send(query, query.text("a")); });
+  for (const Resolver::Ticket ticket : {1, 2, 3}) world.ask(kText, ticket);
+  world.then = [&](Resolver::Ticket ticket) {
+    if (ticket != 1) return;
+    world.engine().leave(kText, 2);
+    world.ask(question("other.example"), 4);
+    world.ask(kText, 5);
+  };
+  world.run_until(4);
+  std::vector<Resolver::Ticket> tickets;
+  for (const auto& heard : world.heard) tickets.push_back(heard.ticket);
+  std::sort(tickets.begin(), tickets.end());
+  BOOST_TEST((tickets == std::vector<Resolver::Ticket>{1, 3, 4, 5}));
+}
+
+BOOST_AUTO_TEST_CASE(beyond_the_limit_nothing_is_asked_but_all_can_join) {
+  World world;
+  DnsServer& server = world.server([](const Query&) {});
+  world.engine().set_max_sockets(1);
+  world.ask(kText, 1);
+  world.ask(question("other.example"), 2);
+  world.ask(kText, 3);
+  BOOST_TEST(world.heard.empty());
+  world.run_until(1);
+  BOOST_TEST(world.heard.at(0).ticket == 2u);
+  BOOST_TEST((world.heard.at(0).answer.outcome == Outcome::kOverloaded));
+  Answer answer;
+  BOOST_TEST(!world.engine().cached(question("other.example"), answer));
+  world.run_until(3);
+  BOOST_TEST(server.queries().size() == 3u);
+}
+
+BOOST_AUTO_TEST_CASE(a_process_without_descriptors_is_overloaded) {
+  World world;
+  DnsServer* server = nullptr;
+  server = &world.server([&](const Query& query) { server->send(query, query.text("a")); });
+  world.engine();
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  rlimit none = before;
+  none.rlim_cur = 0;
+  ::setrlimit(RLIMIT_NOFILE, &none);
+  world.ask();
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  world.run_until(1);
+  BOOST_TEST((world.heard.at(0).answer.outcome == Outcome::kOverloaded));
+  BOOST_TEST(world.text() == "a");
+}
+
+BOOST_AUTO_TEST_CASE(a_reload_leaves_what_is_under_way_alone) {
+  World world;
+  DnsServer* first = nullptr;
+  first = &world.server([&](const Query& query) {
+    if (first->queries().size() == 2) first->send(query, query.text("old"));
+  });
+  DnsServer* second = nullptr;
+  second = &world.server([&](const Query& query) { second->send(query, query.text("new")); });
+  const Settings both = world.settings;
+  world.settings.servers = {both.servers[0]};
+  world.ask(kText);
+  world.engine().reconfigure({{both.servers[1]}, 50ms, 3}, world.cache_settings);
+  world.run_until(1);
+  BOOST_TEST(world.heard.at(0).answer.texts.at(0).text == "old");
+  BOOST_TEST(world.text(question("other.example")) == "new");
+  BOOST_TEST(first->queries().size() == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(other_cache_settings_begin_an_empty_cache) {
+  World world;
+  DnsServer* server = nullptr;
+  server = &world.server([&](const Query& query) { server->send(query, query.text("a")); });
+  BOOST_TEST(world.text() == "a");
+  world.engine().reconfigure(world.settings, world.cache_settings);
+  BOOST_TEST(world.engine().cache_entries() == 1u);
+  world.cache_settings.entries = 7;
+  world.engine().reconfigure(world.settings, world.cache_settings);
+  BOOST_TEST(world.engine().cache_entries() == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(without_servers_those_of_the_machine_are_asked) {
+  World world;
+  DnsServer* server = nullptr;
+  server = &world.server([&](const Query& query) { server->send(query, query.text("a")); });
+  const auto path = std::filesystem::temp_directory_path() /
+                    ("engine-test-" + std::to_string(::getpid()) + ".conf");
+  std::ofstream(path) << "nameserver 127.0.0.1:" << server->endpoint().port << "\n";
+  world.resolv_conf = path;
+  world.settings.servers.clear();
+  BOOST_TEST(world.text() == "a");
+  // Back and forth by reloads.
+  world.engine().reconfigure({{server->endpoint()}, 50ms, 3}, world.cache_settings);
+  BOOST_TEST(world.text(question("b.example")) == "a");
+  world.engine().reconfigure(world.settings, world.cache_settings);
+  BOOST_TEST(world.text(question("c.example")) == "a");
+  std::filesystem::remove(path);
+}
+
+BOOST_AUTO_TEST_CASE(an_engine_may_go_with_look_ups_under_way) {
+  World world;
+  world.server([](const Query&) {});
+  for (int i = 0; i < 10; ++i) world.ask(question("n" + std::to_string(i) + ".example"));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace http01::dns

@@ -1,0 +1,287 @@
+#include "transport/framing.h"
+
+#include <boost/test/unit_test.hpp>
+#include <random>
+
+#include "fastcgi_records.h"
+
+namespace http01::transport {
+
+using namespace fastcgi_records;
+using Status = RequestReader::Status;
+
+std::ostream& boost_test_print_type(std::ostream& out, Status status) {
+  switch (status) {
+    case Status::kNeedMore:
+      return out << "need more";
+    case Status::kRequest:
+      return out << "request";
+    case Status::kBodyTooLarge:
+      return out << "body too large";
+    case Status::kBad:
+      return out << "bad";
+  }
+  return out;
+}
+
+BOOST_AUTO_TEST_SUITE(framing)
+
+constexpr std::size_t kMaxBody = protocol::RawRequest::kMaxBody;
+
+Status status_of(std::string_view octets) { return RequestReader().feed(octets).status; }
+
+BOOST_AUTO_TEST_CASE(a_whole_request_tells_its_variables) {
+  const Pairs pairs{{"REQUEST_METHOD", "POST"},
+                    {"REQUEST_URI", "/a?b"},
+                    {"HTTP_HOST", "Example.com:80"},
+                    {"REMOTE_ADDR", "2001:db8::1"},
+                    {"HTTPS", "on"},
+                    {"CONTENT_LENGTH", "3"},
+                    {"SERVER_NAME", "_"},
+                    {"", ""}};
+  RequestReader reader;
+  const std::string octets = begin(0x1234, kKeep) + params(pairs, 0x1234) + body("abc", 0x1234);
+  const auto [status, consumed] = reader.feed(octets);
+  BOOST_TEST(status == Status::kRequest);
+  BOOST_TEST(consumed == octets.size());
+  BOOST_TEST(reader.id() == 0x1234);
+  BOOST_TEST(reader.keep_connection());
+  const protocol::RawRequest request = reader.take_request();
+  BOOST_TEST(request.method == "POST");
+  BOOST_TEST(request.uri == "/a?b");
+  BOOST_TEST(request.host == "Example.com:80");
+  BOOST_TEST(request.client == "2001:db8::1");
+  BOOST_TEST(request.https);
+  BOOST_TEST(!request.body_too_large);
+}
+
+BOOST_AUTO_TEST_CASE(a_request_without_variables_or_flags_is_whole_too) {
+  RequestReader reader;
+  BOOST_TEST(reader.feed(begin() + params({}) + body("")).status == Status::kRequest);
+  BOOST_TEST(!reader.keep_connection());
+  BOOST_TEST(reader.take_request().method == "");
+}
+
+BOOST_AUTO_TEST_CASE(only_on_and_1_mean_tls) {
+  for (const auto& [value, https] :
+       {std::pair{"on", true}, {"1", true}, {"off", false}, {"", false}}) {
+    RequestReader reader;
+    reader.feed(begin() + params({{"HTTPS", value}}) + body(""));
+    BOOST_TEST(reader.take_request().https == https, value);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_last_of_two_equal_names_counts) {
+  RequestReader reader;
+  reader.feed(begin() +
+              params({{"HTTP_HOST", "one"},
+                      {"CONTENT_LENGTH", "99999"},
+                      {"HTTPS", "on"},
+                      {"HTTP_HOST", "two"},
+                      {"CONTENT_LENGTH", "0"},
+                      {"HTTPS", ""}}) +
+              body(""));
+  const protocol::RawRequest request = reader.take_request();
+  BOOST_TEST(request.host == "two");
+  BOOST_TEST(!request.https);
+  BOOST_TEST(!request.body_too_large);
+}
+
+// With padding, several PARAMS records, both sizes of lengths and a body.
+std::string varied_request() {
+  Pairs pairs = get("/" + std::string(300, 'x'));
+  std::string content;
+  for (const auto& [name, value] : pairs) content += pair(name, value);
+  return begin() + record(4, 1, content.substr(0, 20), 4) + record(4, 1, content.substr(20), 255) +
+         record(4, 1, "", 8) + record(5, 1, "body", 3) + record(5, 1, "", 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_request_may_be_split_anywhere) {
+  const std::string octets = varied_request();
+  for (std::size_t split = 0; split < octets.size(); ++split) {
+    RequestReader reader;
+    const auto first = reader.feed(std::string_view(octets).substr(0, split));
+    const auto second = reader.feed(std::string_view(octets).substr(split));
+    BOOST_TEST(first.status == Status::kNeedMore, split);
+    BOOST_TEST(first.consumed == split);
+    BOOST_TEST(second.status == Status::kRequest, split);
+    BOOST_TEST(second.consumed == octets.size() - split);
+    BOOST_TEST(reader.take_request().uri.size() == 301u);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_request_may_come_one_octet_at_a_time) {
+  const std::string octets = varied_request();
+  RequestReader reader;
+  for (std::size_t i = 0; i < octets.size(); ++i) {
+    const auto [status, consumed] = reader.feed(std::string_view(octets).substr(i, 1));
+    BOOST_TEST(status == (i + 1 < octets.size() ? Status::kNeedMore : Status::kRequest), i);
+    BOOST_TEST(consumed == 1u);
+  }
+  BOOST_TEST(reader.take_request().host == "example.com");
+}
+
+BOOST_AUTO_TEST_CASE(what_follows_a_request_is_not_consumed) {
+  const std::string one = request("/1", kKeep, 1);
+  const std::string two = request("/2", kKeep, 2);
+  const std::string both = one + two;
+  RequestReader reader;
+  BOOST_TEST(reader.feed(both).consumed == one.size());
+  RequestReader next;
+  BOOST_TEST(next.feed(std::string_view(both).substr(one.size())).status == Status::kRequest);
+  BOOST_TEST(next.take_request().uri == "/2");
+  BOOST_TEST(next.id() == 2);
+}
+
+BOOST_AUTO_TEST_CASE(the_variables_may_have_64_kb_in_all) {
+  // Name of 1, value of 4 length octets.
+  const std::string largest(RequestReader::kMaxParams - 5 - 11, 'u');
+  RequestReader reader;
+  BOOST_TEST(reader.feed(begin() + params({{"REQUEST_URI", largest}}) + body("")).status ==
+             Status::kRequest);
+  BOOST_TEST(reader.take_request().uri == largest);
+  BOOST_TEST(status_of(begin() + params({{"REQUEST_URI", largest + "u"}})) == Status::kBad);
+  BOOST_TEST(status_of(begin() + params({{"X", std::string(100'000, 'u')}}, 1, 1000)) ==
+             Status::kBad);
+}
+
+BOOST_AUTO_TEST_CASE(a_body_may_have_64_kb) {
+  const std::string head = begin() + params(get("/"));
+  RequestReader reader;
+  BOOST_TEST(reader.feed(head + body(std::string(kMaxBody, 'b'))).status == Status::kRequest);
+  BOOST_TEST(!reader.take_request().body_too_large);
+
+  RequestReader larger;
+  const std::string octets = head + body(std::string(kMaxBody + 1, 'b'));
+  BOOST_TEST(larger.feed(octets).status == Status::kBodyTooLarge);
+  const protocol::RawRequest request = larger.take_request();
+  BOOST_TEST(request.body_too_large);
+  BOOST_TEST(request.uri == "/");
+}
+
+BOOST_AUTO_TEST_CASE(a_body_announced_as_too_large_is_not_waited_for) {
+  struct Case {
+    const char* content_length;
+    Status status;
+  };
+  for (const Case& c : {Case{"65536", Status::kNeedMore}, Case{"65537", Status::kBodyTooLarge},
+                        Case{"99999999999999999999999999", Status::kBodyTooLarge},
+                        Case{"-1", Status::kNeedMore}, Case{"", Status::kNeedMore},
+                        Case{"65537x", Status::kNeedMore}, Case{"many", Status::kNeedMore}}) {
+    Pairs pairs = get("/");
+    pairs.emplace_back("CONTENT_LENGTH", c.content_length);
+    BOOST_TEST(status_of(begin() + params(pairs)) == c.status, c.content_length);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(what_is_no_plain_request_is_bad) {
+  using namespace std::string_view_literals;
+  const std::string params_end = record(4, 1, "");
+  std::string foreign_role = begin();
+  foreign_role[8] = 1;
+  const std::pair<const char*, std::string> cases[] = {
+      {"HTTP", "GET / HTTP/1.1\r\nHost: example.com\r\n\r\n"},
+      {"version 0", record(1, 1, std::string("\0\1\0\0\0\0\0\0", 8), 0, 0)},
+      {"version 2", record(1, 1, std::string("\0\1\0\0\0\0\0\0", 8), 0, 2)},
+      {"version 2 of a later record", begin() + record(4, 1, "", 0, 2)},
+      {"authorizer", begin(1, 0, 2)},
+      {"filter", begin(1, 0, 3)},
+      {"a role of two octets", foreign_role},
+      {"id 0", begin(0)},
+      {"a short BEGIN_REQUEST", record(1, 1, "\0\1\0\0\0\0\0"sv)},
+      {"a long BEGIN_REQUEST", record(1, 1, "\0\1\0\0\0\0\0\0\0"sv)},
+      {"PARAMS first", params(get("/"))},
+      {"STDIN before the end of PARAMS", begin() + record(5, 1, "")},
+      {"PARAMS after their end", begin() + params_end + params_end},
+      {"PARAMS of another id", begin(1) + record(4, 2, "")},
+      {"STDIN of another id", begin(1) + params_end + record(5, 2, "")},
+      {"a second BEGIN_REQUEST", begin() + begin()},
+      {"ABORT_REQUEST", begin() + record(2, 1, "")},
+      {"ABORT_REQUEST in the body", begin() + params_end + record(2, 1, "")},
+      {"DATA", begin() + params_end + record(8, 1, "x")},
+      {"an unknown type", record(77, 0, "")},
+      {"GET_VALUES", record(9, 0, pair("FCGI_MPXS_CONNS", ""))},
+      {"GET_VALUES later", begin() + record(9, 0, pair("FCGI_MPXS_CONNS", ""))},
+      {"a value of 2 GB", begin() + stream(4, 1, "\1\xff\xff\xff\xffx"sv)},
+      {"a name of 2 GB", begin() + stream(4, 1, "\xff\xff\xff\xff\1x"sv)},
+      {"both of 2 GB", begin() + stream(4, 1, "\xff\xff\xff\xff\xff\xff\xff\xffx"sv)},
+      {"a length cut short", begin() + stream(4, 1, "\1\x80\0"sv)},
+      {"a name without a value's length", begin() + stream(4, 1, "\1"sv)},
+      {"a value cut short", begin() + stream(4, 1, "\1\2xy"sv)},
+      {"a name cut short", begin() + stream(4, 1, "\3\0xy"sv)},
+  };
+  for (const auto& [name, octets] : cases) {
+    BOOST_TEST(status_of(octets) == Status::kBad, name);
+    RequestReader reader;
+    Status status = Status::kNeedMore;
+    for (std::size_t i = 0; i < octets.size() && status == Status::kNeedMore; ++i) {
+      status = reader.feed(std::string_view(octets).substr(i, 1)).status;
+    }
+    BOOST_TEST(status == Status::kBad, name << ", one octet at a time");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(twenty_questions_for_values_are_bad_at_the_first_header) {
+  std::string content;
+  for (int i = 0; i < 20; ++i) content += pair("FCGI_MPXS_CONNS", "");
+  RequestReader reader;
+  const auto [status, consumed] = reader.feed(record(9, 0, content));
+  BOOST_TEST(status == Status::kBad);
+  BOOST_TEST(consumed == 8u);
+}
+
+BOOST_AUTO_TEST_CASE(many_small_parameters_are_read_up_to_the_limit) {
+  const auto with_pairs = [](int count) {
+    std::string content;
+    for (int i = 0; i < count; ++i) content += std::string(2, '\0');
+    return begin() + stream(4, 1, content) + body("");
+  };
+  BOOST_TEST(status_of(with_pairs(32'768)) == Status::kRequest);
+  BOOST_TEST(status_of(with_pairs(50'000)) == Status::kBad);
+}
+
+BOOST_AUTO_TEST_CASE(random_octets_are_bad_and_never_read_past_the_end) {
+  std::mt19937 random(20240607);  // NOLINT: the same octets each time
+  const std::string good = varied_request();
+  for (int round = 0; round < 20'000; ++round) {
+    std::string octets = good;
+    if (round % 2 == 0) {
+      for (char& octet : octets) octet = static_cast<char>(random());
+    } else {
+      // Mostly right, so that the deeper parts are reached.
+      for (int i = 0; i < 3; ++i) octets[random() % octets.size()] = static_cast<char>(random());
+    }
+    // A copy of exactly this size, so that a sanitizer sees the end.
+    const std::vector<char> exact(octets.begin(), octets.end());
+    RequestReader reader;
+    const auto [status, consumed] = reader.feed({exact.data(), exact.size()});
+    BOOST_TEST(consumed <= exact.size());
+    if (round % 2 == 0) BOOST_TEST(status == Status::kBad);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(an_answer_is_stdout_its_end_and_the_end_of_the_request) {
+  using namespace std::string_view_literals;
+  BOOST_TEST(frame_answer(0x0102, "hi") ==
+             "\1\6\1\2\0\2\0\0hi"
+             "\1\6\1\2\0\0\0\0"
+             "\1\3\1\2\0\10\0\0\0\0\0\0\0\0\0\0"sv);
+  BOOST_TEST(frame_answer(1, "").size() == 24u);
+}
+
+BOOST_AUTO_TEST_CASE(a_long_answer_is_split_into_records) {
+  for (const std::size_t size : {65'534u, 65'535u, 65'536u, 131'070u, 131'071u, 1'000'000u}) {
+    std::string text(size, 'a');
+    text.back() = 'z';
+    const std::string octets = frame_answer(7, text);
+    const auto answer = read_answer(octets);
+    BOOST_REQUIRE(bool(answer));
+    BOOST_TEST((answer->text == text), size);
+    BOOST_TEST(answer->id == 7);
+    BOOST_TEST(answer->octets == octets.size());
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace http01::transport

@@ -1,0 +1,204 @@
+#include "log.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/test/unit_test.hpp>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <regex>
+
+#include "base/fd.h"
+
+namespace http01 {
+
+namespace {
+
+struct LogFile {
+  LogFile() {
+    std::string form = (std::filesystem::temp_directory_path() / "http01-log-XXXXXX").string();
+    BOOST_REQUIRE(::mkdtemp(form.data()) != nullptr);
+    directory = form;
+    path = directory / "relay.log";
+  }
+  ~LogFile() { std::filesystem::remove_all(directory); }
+
+  std::string text() const {
+    std::ifstream file(path);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+
+  LogSettings settings(LogFormat format) const { return {LogLevel::kInfo, format, path.string()}; }
+
+  std::filesystem::path directory;
+  std::filesystem::path path;
+};
+
+protocol::Request request(const std::string& host, const std::string& uri,
+                          const std::string& method) {
+  protocol::RawRequest raw;
+  raw.method = method;
+  raw.uri = uri;
+  raw.host = host;
+  raw.client = "192.0.2.1";
+  return protocol::read_request(protocol::Policy{}, raw);
+}
+
+protocol::Reply redirected() {
+  protocol::Reply reply;
+  reply.response.status = 307;
+  reply.target.app = protocol::AppAddress{"5b912f5cec6c02d851db76bc20f410700f01fc65", "443"};
+  reply.target.gateway = protocol::Name::from_text("gw.example.net");
+  return reply;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(log)
+
+BOOST_AUTO_TEST_CASE(a_request_is_one_line_that_says_what_happened) {
+  LogFile file;
+  Log log(Log::Writing::kDirect);
+  BOOST_REQUIRE(bool(log.open(file.settings(LogFormat::kText))));
+  log.request(request("app.example.com", "/.well-known/acme-challenge/abcdefghij", "GET"),
+              redirected(),
+              {std::chrono::microseconds(1500), std::chrono::microseconds(1750), true});
+  const std::regex line(
+      R"(time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z level=info reason=ok status=307 method=GET )"
+      R"(host=app\.example\.com path=/\.well-known/acme-challenge/\* token=abcdef )"
+      R"(app_id=5b912f5cec6c02d851db76bc20f410700f01fc65 gateway=gw\.example\.net )"
+      R"(client=192\.0\.2\.1 dns_ms=1\.500 total_ms=1\.750 cache=miss\n)");
+  BOOST_TEST(std::regex_match(file.text(), line), file.text());
+}
+
+BOOST_AUTO_TEST_CASE(a_request_is_one_json_object_where_json_is_wanted) {
+  LogFile file;
+  Log log(Log::Writing::kDirect);
+  BOOST_REQUIRE(bool(log.open(file.settings(LogFormat::kJson))));
+  log.request(request("app.example.com", "/", "GET"), redirected(), {});
+  const std::regex line(
+      R"(\{"time":"[-0-9T:.]+Z","level":"info","reason":"ok","status":307,"method":"GET",)"
+      R"("host":"app\.example\.com","path":"/","app_id":"5b912f5cec6c02d851db76bc20f410700f01fc65",)"
+      R"("gateway":"gw\.example\.net","client":"192\.0\.2\.1","dns_ms":0\.000,"total_ms":0\.000,)"
+      R"("cache":"hit"\}\n)");
+  BOOST_TEST(std::regex_match(file.text(), line), file.text());
+}
+
+BOOST_AUTO_TEST_CASE(an_attempt_is_a_line_beside_those_of_its_requests) {
+  Attempt attempt;
+  attempt.host = "app.example.com";
+  attempt.token = "abcdefghij";
+  attempt.last = attempt.begun + std::chrono::microseconds(1'500'250);
+  attempt.requests = 5;
+  attempt.clients = {"192.0.2.1", "192.0.2.2", "2001:db8::1"};
+  attempt.reasons[static_cast<std::size_t>(protocol::Reason::kOk)] = 4;
+  attempt.reasons[static_cast<std::size_t>(protocol::Reason::kDnsTimeout)] = 1;
+  LogFile file;
+  Log log(Log::Writing::kDirect);
+  BOOST_TEST(!log.tells_requests());
+  BOOST_REQUIRE(bool(log.open(file.settings(LogFormat::kText))));
+  BOOST_TEST(log.tells_requests());
+  log.attempt(attempt);
+  BOOST_TEST(
+      file.text().ends_with(
+          " level=info event=attempt outcome=mixed requests=5 clients=3 host=app.example.com "
+          "token=abcdef answers=ok:4,dns-timeout:1 span_ms=1500.250\n"),
+      file.text());
+}
+
+BOOST_AUTO_TEST_CASE(no_value_from_outside_forges_a_line_or_ends_a_string) {
+  const std::string hostile =
+      "x\nlevel=error reason=forged\r\n\"},{\"a\":\"\\\x01\xff\x1b[31m\0end";
+  for (const LogFormat format : {LogFormat::kText, LogFormat::kJson}) {
+    LogFile file;
+    Log log(Log::Writing::kDirect);
+    BOOST_REQUIRE(bool(log.open(file.settings(format))));
+    protocol::Request bad = request(hostile, "/", hostile);
+    bad.client = hostile;
+    protocol::Reply reply;
+    reply.reason = protocol::Reason::kBadHost;
+    log.request(bad, reply, {});
+    log.error(hostile);
+    const std::string text = file.text();
+    BOOST_TEST(std::count(text.begin(), text.end(), '\n') == 2);
+    BOOST_TEST(text.find("reason=forged\n") == std::string::npos);
+    BOOST_TEST(text.find('\r') == std::string::npos);
+    BOOST_TEST(text.find('\x1b') == std::string::npos);
+    if (format == LogFormat::kJson) BOOST_TEST(text.find("\"a\":") == std::string::npos);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(below_the_level_nothing_is_written) {
+  LogFile file;
+  Log log(Log::Writing::kDirect);
+  LogSettings settings = file.settings(LogFormat::kText);
+  settings.level = LogLevel::kWarn;
+  BOOST_REQUIRE(bool(log.open(settings)));
+  log.info("quiet");
+  log.warn("loud");
+  BOOST_TEST(file.text().find("quiet") == std::string::npos);
+  BOOST_TEST(file.text().find("level=warning message=\"loud\"") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_target_that_cannot_be_opened_says_why_and_leaves_the_old_one) {
+  LogFile file;
+  Log log(Log::Writing::kDirect);
+  BOOST_REQUIRE(bool(log.open(file.settings(LogFormat::kText))));
+  LogSettings wrong = file.settings(LogFormat::kText);
+  wrong.target = file.path.string() + "/no/such/place";
+  const auto opened = log.open(wrong);
+  BOOST_REQUIRE(!opened);
+  BOOST_TEST(!opened.error().empty());
+  log.info("still here");
+  BOOST_TEST(file.text().find("still here") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(opening_again_after_a_rotation_writes_to_the_new_file) {
+  LogFile file;
+  Log log(Log::Writing::kDirect);
+  BOOST_REQUIRE(bool(log.open(file.settings(LogFormat::kText))));
+  log.info("before");
+  std::filesystem::rename(file.path, file.directory / "relay.log.1");
+  BOOST_REQUIRE(bool(log.open(file.settings(LogFormat::kText))));
+  log.info("after");
+  BOOST_TEST(file.text().find("after") != std::string::npos);
+  BOOST_TEST(file.text().find("before") == std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(queued_lines_are_written_by_the_time_the_log_is_closed) {
+  LogFile file;
+  Log log(Log::Writing::kQueued);
+  BOOST_REQUIRE(bool(log.open(file.settings(LogFormat::kText))));
+  for (int i = 0; i < 100; ++i) log.info("line");
+  BOOST_TEST(log.close(std::chrono::seconds(10)));
+  const std::string text = file.text();
+  BOOST_TEST(std::count(text.begin(), text.end(), '\n') == 100);
+}
+
+BOOST_AUTO_TEST_CASE(a_reader_that_does_not_read_costs_lines_and_no_time) {
+  LogFile file;
+  BOOST_REQUIRE(::mkfifo(file.path.c_str(), 0600) == 0);
+  const base::Fd reader(::open(file.path.c_str(), O_RDONLY | O_NONBLOCK));
+  BOOST_REQUIRE(bool(reader));
+  Log log(Log::Writing::kQueued);
+  BOOST_REQUIRE(bool(log.open(file.settings(LogFormat::kText))));
+  // Far more than a pipe holds: the log's thread soon waits in write().
+  for (int i = 0; i < 200'000; ++i) log.info("a line of a few dozen octets, over and over");
+  BOOST_TEST(log.dropped() > 0u);
+  BOOST_TEST(!log.close(std::chrono::milliseconds(20)));
+
+  // Reading lets the thread go: the pipe ends when it has closed its side.
+  std::array<char, 65536> text{};
+  pollfd ready{reader.get(), POLLIN, 0};
+  while (::poll(&ready, 1, 10'000) == 1 && ::read(reader.get(), text.data(), text.size()) > 0) {
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace http01
