@@ -1,0 +1,41 @@
+# http01-relay behind lighttpd, for port 8081 or $PORT. deploy/docker/README.md says what it takes.
+#
+#   docker build -t http01-relay .
+#   docker run -p 80:80 -e PORT=80 -e FALLBACK_GATEWAY_DOMAIN=prod5.phala.network http01-relay
+
+FROM debian:bookworm-slim AS builder
+WORKDIR /src
+# The packages that building needs stand in this script, and nowhere else.
+COPY tests/install-deps tests/
+RUN tests/install-deps build && rm -rf /var/lib/apt/lists/*
+COPY Makefile ./
+COPY src src
+RUN make -j"$(nproc)" CXXFLAGS=-O2 LDFLAGS=-s
+# A container of the original relay falls back to this gateway unless it is told another.
+COPY etc etc
+RUN sed 's|^#fallback = ""$|fallback = "prod5.phala.network"|' etc/http01-relay.toml >image.toml \
+ && grep -q '^fallback = "prod5' image.toml
+
+
+FROM debian:bookworm-slim
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends \
+      libcurl4 libfcgi0ldbl libfmt9 libldns3 libprometheus-cpp-core1.0 libpsl5 libre2-9 libseccomp2 libspdlog1.10 libstdc++6 lighttpd \
+ && rm -rf /var/lib/apt/lists/*
+
+COPY --from=builder /src/build/http01-relay /usr/bin/http01-relay
+COPY --from=builder /src/image.toml /etc/http01-relay/http01-relay.toml
+COPY deploy/docker/lighttpd.conf /etc/http01-relay/lighttpd.conf
+COPY deploy/docker/entrypoint deploy/docker/health /usr/lib/http01-relay/
+# A library that is missing or a configuration with a fault is noticed now.
+RUN http01-relay config >/dev/null
+
+# Any user will do, with or without a name: nothing in the image belongs to this one.
+USER 10001:10001
+EXPOSE 8081
+
+# To lighttpd, SIGINT is "answer what you have, then end"; SIGTERM is "end".
+STOPSIGNAL SIGINT
+
+HEALTHCHECK --interval=30s --timeout=5s --start-period=5s --retries=3 CMD ["/usr/lib/http01-relay/health"]
+ENTRYPOINT ["/usr/lib/http01-relay/entrypoint"]

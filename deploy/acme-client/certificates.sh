@@ -1,0 +1,138 @@
+#!/bin/bash
+# Certificates, by dehydrated: which are due, how to get one, and when to try again.
+#
+# Everything is kept per CA, so that a change from the staging CA to the real one and back finds its own
+# account, certificates and failures again:
+#   STATE_DIR/{CA}/accounts/   the account's key
+#   STATE_DIR/{CA}/certs/NAME/ keys and certificates
+#   STATE_DIR/{CA}/retry/NAME  failed attempts in a row, and when the next one may be
+
+ca_directory() {
+  local name=${ACME_SERVER#https://}
+  echo "$STATE_DIR/${name//[!A-Za-z0-9.-]/_}"
+}
+
+write_acme_configuration() {
+  CA_DIR=$(ca_directory)
+  install -d -m 700 "$CA_DIR" "$CA_DIR/retry" "$CA_DIR/certs" "$CA_DIR/accounts"
+  CURL_OPTIONS=(--connect-timeout 20 --max-time 60)
+  [[ -z $ACME_CA_BUNDLE ]] || CURL_OPTIONS+=(--cacert "$ACME_CA_BUNDLE")
+  # It is a piece of shell to dehydrated. KEYSIZE is the account key's. One key pair per certificate: find_certificate relies on it.
+  printf '%s=%q\n' CA "$ACME_SERVER" BASEDIR "$CA_DIR" WELLKNOWN "$CHALLENGES" CONTACT_EMAIL "$EMAIL" \
+    CURL_OPTS "${CURL_OPTIONS[*]}" CHALLENGETYPE http-01 KEYSIZE 3072 KEY_ALGO prime256v1 PRIVATE_KEY_RENEW yes \
+    >"$RUN_DIR/dehydrated.conf"
+}
+
+ca_answers() {
+  run curl --silent --fail --location --output /dev/null "${CURL_OPTIONS[@]}" "$ACME_SERVER"
+}
+
+# find_certificate NAME: the pair in use, as CERTIFICATE and KEY. Only the link to the chain is believed:
+# dehydrated sets it after all files of its time stamp are there, and the links one after the other.
+find_certificate() {
+  local directory link public
+  directory=$(ca_directory)/certs/$1
+  link=$(readlink "$directory/fullchain.pem") || return 1
+  CERTIFICATE=$directory/$link
+  KEY=$directory/privkey-${link#fullchain-}
+  # A machine that lost its power may have left empty files.
+  public=$(openssl x509 -in "$CERTIFICATE" -noout -pubkey 2>/dev/null) &&
+    [[ $public == "$(openssl pkey -in "$KEY" -pubout 2>/dev/null)" ]]
+}
+
+# renewal_time FILE: when that certificate is to be renewed, in seconds since 1970: RENEW_DAYS before its end
+# or, if that is not set, with a third of its life left, which suits certificates of 90 days and of 6 alike.
+renewal_time() {
+  local dates begin end third at
+  dates=$(openssl x509 -in "$1" -noout -startdate -enddate)
+  begin=$(date -d "$(sed -n 's/^notBefore=//p' <<<"$dates")" +%s)
+  end=$(date -d "$(sed -n 's/^notAfter=//p' <<<"$dates")" +%s)
+  third=$(((end - begin) / 3))
+  at=$((end - (RENEW_DAYS ? RENEW_DAYS * 86400 : third)))
+  # Never in the first third, whatever RENEW_DAYS says: it would be due again as soon as it is there.
+  echo $((at > begin + third ? at : begin + third))
+}
+
+# read_retry NAME: into `failures` and `not_before`.
+read_retry() {
+  local now longest=${RETRY_DELAYS[-1]} content
+  failures=0 not_before=0
+  content=$(cat "$CA_DIR/retry/$1" 2>/dev/null) || return 0
+  printf -v now '%(%s)T' -1
+  if ! [[ $content =~ ^([0-9]{1,9})\ ([0-9]{1,12})$ ]]; then
+    failures=1 not_before=$((now + RETRY_DELAYS[0]))
+    write_retry "$1"
+    return
+  fi
+  failures=${BASH_REMATCH[1]} not_before=${BASH_REMATCH[2]}
+  # The clock was ahead when this was written.
+  ((not_before <= now + longest)) || not_before=$((now + longest))
+}
+
+write_retry() { # NAME
+  echo "$failures $not_before" >"$CA_DIR/retry/.$1"
+  mv "$CA_DIR/retry/.$1" "$CA_DIR/retry/$1"
+}
+
+# next_attempt NAME: when to order a certificate for it; 0: now.
+next_attempt() {
+  local failures not_before due=0
+  read_retry "$1"
+  ! find_certificate "$1" || due=$(renewal_time "$CERTIFICATE")
+  echo $((due > not_before ? due : not_before))
+}
+
+# report NAME: its state, for the log.
+report() {
+  local failures not_before text
+  if find_certificate "$1"; then
+    printf -v text 'has a certificate until %(%FT%TZ)T, to be renewed from %(%FT%TZ)T on' \
+      "$(date -d "$(openssl x509 -in "$CERTIFICATE" -noout -enddate | cut -d= -f2)" +%s)" "$(renewal_time "$CERTIFICATE")"
+  else
+    text='has no certificate'
+  fi
+  read_retry "$1"
+  ((failures == 0)) ||
+    printf -v text '%s; failed attempts: %d, the next one not before %(%FT%TZ)T' "$text" "$failures" "$not_before"
+  log "$1 $text"
+}
+
+# obtain NAME: orders a certificate for it. The attempt counts as failed from its beginning: whatever ends
+# this program midway, the next start waits.
+obtain() {
+  local failures not_before now last=$((${#RETRY_DELAYS[@]} - 1))
+  printf -v now '%(%s)T' -1
+  read_retry "$1"
+  not_before=$((now + RETRY_DELAYS[failures < last ? failures : last]))
+  failures=$((failures + 1))
+  write_retry "$1"
+
+  log "ordering a certificate for $1 from $ACME_SERVER"
+  if order "$1"; then
+    sync -f "$CA_DIR"
+    write_site "$1"
+    reload_web_server
+    # One that is due again at once (a clock that is wrong, a life too short) must not be ordered in a loop.
+    printf -v now '%(%s)T' -1
+    if find_certificate "$1" && (($(renewal_time "$CERTIFICATE") > now)); then
+      rm -f "$CA_DIR/retry/$1"
+      run acme --cleanup-delete >/dev/null || true
+    fi
+  fi
+  report "$1"
+}
+
+order() {
+  local account=("$CA_DIR"/accounts/*/registration_info.json)
+  if [[ ! -s ${account[0]} ]]; then
+    # A registration that was interrupted leaves a key that the CA does not know.
+    rm -rf "$CA_DIR"/accounts/*
+    run acme --register --accept-terms || return
+  fi
+  run acme --cron --force --domain "$1"
+}
+
+# A CA may leave an order "processing" for ever. timeout(1) ends all of its children with itself.
+acme() {
+  exec timeout --kill-after=3 600 dehydrated --config "$RUN_DIR/dehydrated.conf" --no-lock "$@"
+}
