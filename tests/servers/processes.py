@@ -1,0 +1,190 @@
+"""Child processes that never outlive the tests: each in its own session, told to end when this process
+dies, its output in a file, ready only once it answers."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+BUILD = REPOSITORY / os.environ.get("BUILD", "build")
+RELAY = BUILD / "http01-relay"
+
+# How much slower than usual the program under test runs; a build with sanitizers sets more than 1.
+SLOWNESS = float(os.environ.get("SLOWNESS", "1"))
+
+# What the sanitizers begin their reports with.
+_SANITIZER_MARKS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "WARNING: ThreadSanitizer", "runtime error:")
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _end_with_parent() -> None:
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class NotReady(Exception):
+    """A server did not come up, or something did not become true in time."""
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
+    """Asks again every few milliseconds until the condition is true."""
+    end = time.monotonic() + seconds * SLOWNESS
+    while not condition():
+        if time.monotonic() > end:
+            raise NotReady(f"waited {seconds * SLOWNESS:.0f} s for {what}")
+        time.sleep(0.005)
+
+
+def free_port() -> int:
+    """A loopback port that nobody has at this moment, neither TCP nor UDP."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
+            tcp.bind(("127.0.0.1", 0))
+            port: int = tcp.getsockname()[1]
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+                try:
+                    udp.bind(("127.0.0.1", port))
+                except OSError:
+                    continue
+                return port
+
+
+class Workspace:
+    """A temporary directory and the processes that work in it; stop() ends both."""
+
+    def __init__(self) -> None:
+        # Short: a unix socket's path has at most 107 octets.
+        self._directory = tempfile.TemporaryDirectory(prefix="relay-", ignore_cleanup_errors=True)
+        self.path = Path(self._directory.name)
+        self.path.chmod(0o755)
+        self.processes: list[Process] = []
+        self._names: dict[str, int] = {}
+
+    def fresh(self, name: str) -> Path:
+        """A path in the directory that nothing has used yet: "a.sock", then "a-2.sock"."""
+        number = self._names[name] = self._names.get(name, 0) + 1
+        path = Path(name)
+        return self.path / (name if number == 1 else f"{path.stem}-{number}{path.suffix}")
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.fresh(name)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def start(self, name: str, command: Sequence[str | Path], *, to_terminal: bool = False, **options: Any) -> Process:
+        process = Process(name, command, None if to_terminal else self.fresh(f"{name}.log"), **options)
+        self.processes.append(process)
+        return process
+
+    def logs(self) -> str:
+        """What all processes have written, servers' own log files too."""
+        parts = []
+        for path in sorted(self.path.glob("*.log")):
+            text = path.read_text(encoding="utf-8", errors="replace")
+            if text:
+                parts.append(f"--- {path.name}\n{text[-8000:]}")
+        return "\n".join(parts)
+
+    def sanitizer_reports(self) -> str:
+        return "\n".join(
+            text
+            for path in sorted(self.path.glob("*.log"))
+            if any(mark in (text := path.read_text(encoding="utf-8", errors="replace")) for mark in _SANITIZER_MARKS)
+        )
+
+    def stop(self) -> None:
+        for process in reversed(self.processes):
+            process.stop()
+        self._directory.cleanup()
+
+
+class Process:
+    """A program that runs. Its standard output and error go to `log`; None: to those of this one."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        log: Path | None,
+        *,
+        environment: dict[str, str] | None = None,
+        stdin: Any = subprocess.DEVNULL,
+        pass_fds: Sequence[int] = (),
+    ) -> None:
+        self.name = name
+        self.log = log
+        output = log.open("wb") if log else None
+        try:
+            self.popen = subprocess.Popen(
+                [str(word) for word in command],
+                stdin=stdin,
+                stdout=output,
+                stderr=output,
+                env=os.environ | {"LC_ALL": "C"} if environment is None else environment,
+                pass_fds=pass_fds,
+                start_new_session=True,
+                preexec_fn=_end_with_parent,
+            )
+        finally:
+            if output:
+                output.close()
+
+    @property
+    def pid(self) -> int:
+        return self.popen.pid
+
+    def output(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace") if self.log else ""
+
+    def running(self) -> bool:
+        return self.popen.poll() is None
+
+    def signal(self, number: int) -> None:
+        self.popen.send_signal(number)
+
+    def wait(self, seconds: float = 10.0) -> int:
+        """The exit status, once it has ended by itself."""
+        return self.popen.wait(seconds * SLOWNESS)
+
+    def wait_until_ready(self, ready: Callable[[], bool]) -> None:
+        def ready_or_dead() -> bool:
+            if not self.running():
+                raise NotReady(f"{self.name} ended with status {self.popen.returncode}:\n{self.output()}")
+            return ready()
+
+        wait_until(ready_or_dead, f"{self.name} to answer")
+
+    def stop(self) -> None:
+        """Ends it and everything it has started."""
+        if self.running():
+            self.popen.terminate()
+            try:
+                self.popen.wait(5 * SLOWNESS)
+            except subprocess.TimeoutExpired:
+                pass
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.popen.wait()
+
+
+def answers_at(address: tuple[str, int] | str) -> bool:
+    """Whether something accepts connections there: (host, port), or a unix socket's path."""
+    if isinstance(address, str):
+        probe = socket.socket(socket.AF_UNIX)
+    else:
+        probe = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+    with probe:
+        probe.settimeout(1)
+        return probe.connect_ex(address) == 0

@@ -1,0 +1,136 @@
+"""The ACME client for apps without a CA: challenges, variables, signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+
+import pytest
+from deployed_client import ENTRYPOINT, AcmeClient, processes_of, run_to_end
+from processes import Workspace, answers_at, free_port
+from relay import CHALLENGE, EXIT_CONFIG, TOKEN
+from web_servers import has_ipv6
+
+DOMAIN = "app.acme.test"
+BODY = f"{TOKEN}.thumbprint"
+
+
+def make(workspace: Workspace, **variables: str) -> AcmeClient:
+    """A client that is not started yet, for these variables."""
+    return AcmeClient(workspace, "127.0.0.1", variables, ports=(free_port(), free_port()))
+
+
+def test_without_domain_it_serves_challenges_only(workspace: Workspace) -> None:
+    # With a pipe for its standard output, as in a container, where the requests are logged too.
+    through_pipe = ("/bin/bash", "-c", 'exec "$0" > >(exec cat) 2>&1', str(ENTRYPOINT))
+    client = make(workspace, ACCESS_LOG="")
+    client.command = through_pipe
+    client.start()
+    (client.webroot / CHALLENGE[1:]).write_text(BODY)
+    for host in (DOMAIN, f"{DOMAIN}:80", "localhost", "203.0.113.7"):
+        response = client.get(CHALLENGE, host)
+        assert (response.status, response.text) == (200, BODY)
+        assert response.header("Content-Type") == "text/plain"
+    assert client.get("/health").text == "OK\n"
+    for path in ("/", f"{CHALLENGE}x", CHALLENGE.removesuffix(TOKEN), f"{CHALLENGE}/../../nginx.conf", "/index.html"):
+        assert client.get(path).status == 404, path
+    assert not answers_at((client.address, client.https_port))
+    client.wait_for_log(f'http://localhost "GET {CHALLENGE} HTTP/1.1" 200')
+    assert client.stop() == 0
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 on loopback")
+def test_it_listens_on_ipv6_too(workspace: Workspace) -> None:
+    client = make(workspace, LISTEN="[::1] 127.0.0.1").start()
+    assert client.address == "::1"
+    assert client.get("/health").status == 200
+    assert answers_at(("127.0.0.1", client.http_port))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("DOMAIN", "localhost", "DOMAIN: localhost: not a full host name"),
+        ("DOMAIN", "app.example.com, -x.example.com", "DOMAIN: -x.example.com: not a full host name"),
+        ("DOMAIN", "app.example.com.", "DOMAIN: app.example.com.: not a full host name"),
+        ("DOMAIN", "192.0.2.1", "DOMAIN: 192.0.2.1: not a full host name"),
+        ("DOMAIN", f"{'a' * 64}.example.com", "not a full host name"),
+        ("DOMAIN", ".".join(["a" * 60] * 5), "not a full host name"),
+        ("DOMAIN", "*.example.com", "DOMAIN: *.example.com: HTTP-01 cannot prove a wildcard"),
+        ("DOMAIN", "https://app.example.com", "DOMAIN: https://app.example.com: not a host name"),
+        ("DOMAIN", "bücher.example", "international names are written as xn--"),
+        ("DOMAIN", "a.example;b.example", "DOMAIN: a.example;b.example: not a host name"),
+        ("EMAIL", "owner", "EMAIL: owner: not a mail address"),
+        ("EMAIL", "$(id)@example.com", "EMAIL: $(id)@example.com: not a mail address"),
+        ("STAGING", "maybe", "STAGING: maybe: neither true nor false"),
+        ("ACME_SERVER", "http://ca.example/dir", "ACME_SERVER: http://ca.example/dir: not the https:// URL"),
+        ("ACME_SERVER", "letsencrypt", "ACME_SERVER: letsencrypt: not the https:// URL"),
+        ("ACME_CA_BUNDLE", "/nowhere.pem", "ACME_CA_BUNDLE: /nowhere.pem: not the absolute path of a file"),
+        ("RENEW_DAYS", "0", "RENEW_DAYS: 0: not a number"),
+        ("RENEW_DAYS", "thirty", "RENEW_DAYS: thirty: not a number"),
+        ("RETRY_DELAYS", "60 x", "RETRY_DELAYS: x: not a number of seconds"),
+        ("RETRY_DELAYS", "0", "RETRY_DELAYS: 0: not a number of seconds"),
+        ("TARGET_ENDPOINT", "app:8080", "TARGET_ENDPOINT: app:8080: not of the form"),
+        ("TARGET_ENDPOINT", "http://app:8080/path", "TARGET_ENDPOINT: http://app:8080/path: not of the form"),
+        ("TARGET_ENDPOINT", "http://app:80800", "TARGET_ENDPOINT: http://app:80800: no such port"),
+        ("TARGET_ENDPOINT", "http://app;}:80", "TARGET_ENDPOINT: http://app;}:80: not of the form"),
+        ("LISTEN", "everywhere", "LISTEN: everywhere: not an address"),
+        ("LISTEN", "127.0.0.1:80", "LISTEN: 127.0.0.1:80: not an address"),
+        ("HTTP_PORT", "0", "HTTP_PORT: 0: not a port"),
+        ("HTTPS_PORT", "65536", "HTTPS_PORT: 65536: not a port"),
+        ("HTTPS_PORT", "80", "HTTP_PORT and HTTPS_PORT are the same"),
+        ("STATE_DIR", "state", "STATE_DIR: state: not an absolute path"),
+        ("WEBROOT", "/www root", "WEBROOT: /www root: not an absolute path"),
+        ("STATE_DIR", "/proc/state", "STATE_DIR: /proc/state: not a directory that can be written"),
+    ],
+)
+def test_a_wrong_variable_stops_it_with_a_message(workspace: Workspace, name: str, value: str, complaint: str) -> None:
+    paths = {path: str(workspace.path / path) for path in ("STATE_DIR", "WEBROOT", "RUN_DIR")}
+    done = run_to_end(paths | {name: value})
+    assert (done.returncode, done.stdout) == (EXIT_CONFIG, "")
+    assert [complaint in line for line in done.stderr.splitlines() if line.startswith("acme-client: ")] == [True]
+
+
+def test_all_wrong_variables_are_reported_at_once(workspace: Workspace) -> None:
+    done = run_to_end({"DOMAIN": "a b", "STAGING": "x", "ACME_SERVER": "y", "RUN_DIR": str(workspace.path)})
+    assert done.returncode == EXIT_CONFIG
+    names = [line.split(": ")[1] for line in done.stderr.splitlines()]
+    assert names == ["DOMAIN", "DOMAIN", "STAGING", "ACME_SERVER"]
+
+
+def test_staging_and_acme_server_exclude_each_other() -> None:
+    done = run_to_end({"STAGING": "true", "ACME_SERVER": "https://ca.example/dir"})
+    assert done.returncode == EXIT_CONFIG
+    assert "STAGING and ACME_SERVER are both set" in done.stderr
+
+
+# ---- the process
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_stops_it_and_all_it_has_started(workspace: Workspace, number: signal.Signals) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        server = f"https://127.0.0.1:{silent.getsockname()[1]}/dir"
+        client = make(workspace, DOMAIN=DOMAIN, ACME_SERVER=server).start()
+        connection, _ = silent.accept()  # now curl waits for an answer
+        with connection:
+            assert client.stop(number) == 0
+    assert client.process.output().endswith("acme-client: stopped\n")
+    assert processes_of(client.process) == []
+    assert not answers_at((client.address, client.http_port))
+    assert not answers_at((client.address, client.https_port))
+
+
+def test_it_ends_if_nginx_ends(workspace: Workspace) -> None:
+    client = make(workspace).start()
+    os.kill(client.nginx_pid(), signal.SIGKILL)
+    assert client.process.wait() == 70
+    assert "nginx has ended" in client.process.output()
+
+
+def test_two_cannot_share_a_state(workspace: Workspace) -> None:
+    client = make(workspace).start()
+    other = run_to_end(client.environment() | {"RUN_DIR": f"{client.directory}/run-2"})
+    assert other.returncode == 75
+    assert "another process works in STATE_DIR" in other.stderr

@@ -1,0 +1,152 @@
+"""/check: the doctor's report for those who have no shell on the relay's host."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import fastcgi_client as fcgi
+import pytest
+from conftest import RelayFactory
+from http_client import Response
+from injector import Injector
+from processes import Workspace, wait_until
+from relay import Relay, config_text, run
+from zones import APP_ID, GATEWAY
+
+PUBLIC = {"service": {"public_check": True, "hosts": ["relay.example.net"]}}
+
+
+def ask(relay: Relay, domain: str, extra: str = "", host: str = "localhost", **options: str) -> Response:
+    response: Response = relay.request(f"/check?domain={domain}{extra}", host, **options)
+    return response
+
+
+def test_it_is_off_unless_it_is_wanted(start_relay: RelayFactory) -> None:
+    relay = start_relay()
+    for path in ("/check", "/check?domain=app.example.test"):
+        assert (relay.request(path, "localhost").status, relay.request(path, "localhost").reason) == (404, "not-found")
+
+
+def test_the_report_as_a_page(start_relay: RelayFactory) -> None:
+    relay = start_relay(PUBLIC)
+    for host in ("localhost", "192.0.2.1", "relay.example.net"):
+        response = ask(relay, "app.example.test", host=host)
+        assert response.status == 200
+        assert response.header("Content-Type") == "text/html; charset=utf-8"
+        assert response.header("Cache-Control") == "no-store"
+        assert "Challenges are redirected to the app" in response.text
+        assert f"https://{APP_ID}.{GATEWAY}/.well-known/acme-challenge/{{token}}" in response.text
+    bad = ask(relay, "no-txt.example.test").text
+    assert "Challenges are not redirected" in bad and "txt-missing" in bad
+    assert "_dstack-app-address.no-txt.example.test. 300 IN TXT &quot;&lt;app id&gt;:&lt;port&gt;&quot;" in bad
+
+
+def test_the_report_as_json_is_that_of_the_command(start_relay: RelayFactory) -> None:
+    relay = start_relay(PUBLIC)
+    for domain in ("app.example.test", "no-txt.example.test", "elsewhere.example.test"):
+        response = ask(relay, domain, "&format=json")
+        assert response.header("Content-Type") == "application/json"
+        page = json.loads(response.text)
+        command = json.loads(run("check", "--json", "-c", relay.config, domain).stdout)
+        for report in (page, command):
+            del report["time_ms"]
+            report["steps"] = sorted((step["type"], step["name"], step["records"]) for step in report["steps"])
+        assert page == command
+        assert "probe" not in page
+
+
+def test_the_form(start_relay: RelayFactory) -> None:
+    relay = start_relay(PUBLIC)
+    text = relay.request("/check", "localhost").text
+    assert '<form method="get" action="/check">' in text
+    assert "<script" not in text and "src=" not in text
+
+
+@pytest.mark.parametrize(
+    "hostile", ["%3Cscript%3Ealert(1)%3C/script%3E", "%22%3E%3Cb%3E", "a%0d%0aX:1", "%00%ff", "*.example.com"]
+)
+def test_what_is_no_domain_is_shown_harmlessly(start_relay: RelayFactory, injector: Injector, hostile: str) -> None:
+    relay = start_relay(PUBLIC)
+    response = ask(relay, hostile)
+    assert response.status == 200 and "bad-domain" in response.text
+    for markup in ("<script", "<b>", '"><'):
+        assert markup not in response.text
+    assert response.header("X") is None
+    assert json.loads(ask(relay, hostile, "&format=json").text)["reason"] == "bad-host"
+
+
+def test_only_get_and_head_and_only_on_the_relays_own_names(start_relay: RelayFactory) -> None:
+    relay = start_relay(PUBLIC)
+    assert ask(relay, "app.example.test", method="POST").status == 405
+    head = ask(relay, "app.example.test", method="HEAD")
+    assert (head.status, head.body) == (200, b"")
+    assert ask(relay, "app.example.test", host="app.example.test").status == 307
+    assert ask(relay, "app.example.test", host="no-txt.example.test").status == 404
+    assert ask(relay, "app.example.test", host=f"x.{GATEWAY}").status == 307
+
+
+def begin(relay: Relay, domain: str, client: str) -> fcgi.Connection:
+    connection = fcgi.Connection(relay.address)
+    variables = fcgi.cgi_variables(f"/check?domain={domain}", "localhost", client=client)
+    connection.send(fcgi.whole_request(variables))
+    return connection
+
+
+def in_flight(relay: Relay) -> float:
+    return relay.metrics()["http_requests_in_flight"]
+
+
+def test_examinations_are_bounded_and_keep_nobody_waiting(start_injected: RelayFactory) -> None:
+    relay = start_injected(PUBLIC)
+    held = [begin(relay, f"n{number}.drop.test", f"192.0.2.{number}") for number in range(8)]
+    wait_until(lambda: in_flight(relay) == 8, "eight examinations")
+    response = ask(relay, "n9.drop.test", client="192.0.2.99")
+    assert (response.status, response.reason, response.header("Retry-After")) == (503, "overloaded", "5")
+    # Requests of CAs go on.
+    assert relay.challenge("app.good.test").status == 307
+    for connection in held:
+        assert "dns-timeout" in connection.read_response().text
+        connection.socket.close()
+    assert ask(relay, "app.good.test", client="192.0.2.99").status == 200
+
+
+def test_one_client_has_two_at_once(start_injected: RelayFactory) -> None:
+    relay = start_injected(PUBLIC)
+    held = [begin(relay, f"n{number}.drop.test", "192.0.2.1") for number in range(2)]
+    wait_until(lambda: in_flight(relay) == 2, "two examinations")
+    assert ask(relay, "n3.drop.test", client="192.0.2.1").status == 503
+    assert ask(relay, "app.good.test", client="192.0.2.2").status == 200
+    # Who has gone away is not waited for.
+    for connection in held:
+        connection.socket.close()
+    wait_until(lambda: in_flight(relay) == 0, "nobody to be waited for")
+
+
+def test_a_reload_switches_it_off_and_leaves_what_is_under_way(
+    start_injected: RelayFactory, injector: Injector
+) -> None:
+    relay = start_injected(PUBLIC)
+    with begin(relay, "n1.delay-700.test", "192.0.2.1") as held:
+        wait_until(lambda: in_flight(relay) == 1, "the examination")
+        relay.config.write_text(config_text(injector.server))
+        relay.process.signal(signal.SIGHUP)
+        wait_until(lambda: relay.request("/check", "localhost").status == 404, "the new configuration")
+        assert held.read_response().status == 200
+
+
+def test_it_is_counted_and_logged(start_relay: RelayFactory) -> None:
+    relay = start_relay(PUBLIC)
+    ask(relay, "app.example.test", client="192.0.2.77")
+    wait_until(lambda: "192.0.2.77" in relay.process.output(), "the line")
+    line = next(line for line in relay.process.output().splitlines() if "192.0.2.77" in line)
+    assert "path=/check" in line and "app.example.test" not in line
+    assert relay.metrics()['http_requests_total{method="GET",path="/check",status="200"}'] == 1
+
+
+def test_cgi_has_it_too(workspace: Workspace, injector: Injector) -> None:
+    config = workspace.write("relay.toml", config_text(injector.server, PUBLIC))
+    variables = fcgi.cgi_variables("/check?domain=app.good.test&format=json", "localhost")
+    ended = run(environment=variables | {"HTTP01_RELAY_CONFIG": str(config)})
+    response = fcgi.parse_cgi(ended.stdout.replace("\n", "\r\n").encode())
+    assert json.loads(response.text)["reason"] == "ok"

@@ -1,0 +1,252 @@
+"""What the process that serves may still do: it takes from itself all that serving does not take, and goes on to
+serve, reload, rotate its log and end as before."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import fastcgi_client
+import pytest
+from held import begin, locations
+from injector import Injector
+from processes import BUILD, RELAY, Workspace, answers_at, wait_until
+from relay import CHALLENGE, Relay, clean_environment, config_text
+from static_program import STATIC, why_not
+from zones import APP_ID, GATEWAY
+
+GOOD = f"https://{APP_ID}.{GATEWAY}{CHALLENGE}"
+SANITIZED = "san" in BUILD.name
+
+confined_only = pytest.mark.skipif(SANITIZED, reason="a sanitizer makes calls of its own")
+
+# "Filter", and one of them.
+SECCOMP_FILTER = "2"
+
+
+def status(pid: int, task: int | None = None) -> dict[str, str]:
+    path = f"/proc/{pid}/task/{task or pid}/status"
+    return dict(line.split(":\t", 1) for line in Path(path).read_text().splitlines())
+
+
+def tasks(pid: int) -> list[int]:
+    return [int(task) for task in os.listdir(f"/proc/{pid}/task")]
+
+
+@confined_only
+def test_every_thread_is_confined(workspace: Workspace, injector: Injector) -> None:
+    relay = Relay(workspace, config_text(injector.server))
+    wait_until(lambda: "serving" in relay.process.output(), "it to serve")
+    threads = tasks(relay.process.pid)
+    assert len(threads) == 2, "the loop and the log"
+    for thread in threads:
+        seen = status(relay.process.pid, thread)
+        assert (seen["NoNewPrivs"], seen["Seccomp"]) == ("1", SECCOMP_FILTER)
+    assert "not confined" not in relay.process.output()
+
+
+def test_under_cgi_it_renounces_what_costs_no_time(workspace: Workspace) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        config = workspace.write("relay.toml", config_text(f"127.0.0.1:{silent.getsockname()[1]}"))
+        variables = fastcgi_client.cgi_variables(CHALLENGE, "app.test")
+        process = workspace.start(
+            "cgi", [RELAY], environment=clean_environment(variables | {"HTTP01_RELAY_CONFIG": str(config)})
+        )
+        silent.settimeout(10)
+        silent.recv(512)  # its request waits for the DNS now
+        assert status(process.pid)["NoNewPrivs"] == "1"
+
+
+# A kernel without seccomp, for the programs that are run by this one.
+WITHOUT_SECCOMP = """
+import ctypes, errno, os, sys
+library = ctypes.CDLL("libseccomp.so.2")
+library.seccomp_init.restype = ctypes.c_void_p
+ALLOW, ENOSYS = 0x7FFF0000, 0x00050000 | errno.ENOSYS
+context = ctypes.c_void_p(library.seccomp_init(ctypes.c_uint32(ALLOW)))
+call = library.seccomp_syscall_resolve_name(b"seccomp")
+assert library.seccomp_rule_add(context, ctypes.c_uint32(ENOSYS), call, 0) == 0
+assert library.seccomp_load(context) == 0
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_a_kernel_that_refuses_stops_nothing(workspace: Workspace, injector: Injector) -> None:
+    path = workspace.fresh("relay.sock")
+    config = workspace.write("relay.toml", config_text(injector.server))
+    process = workspace.start(
+        "relay",
+        [sys.executable, "-c", WITHOUT_SECCOMP, RELAY, "-c", config, "--listen", f"unix:{path}"],
+        environment=clean_environment(),
+    )
+    process.wait_until_ready(lambda: answers_at(str(path)))
+    assert locations([begin(str(path), "good")]) == [GOOD]
+    process.signal(signal.SIGHUP)
+    wait_until(lambda: "configuration reloaded" in process.output(), "the reload")
+    (line,) = [line for line in process.output().splitlines() if "not confined" in line]
+    assert "level=warning" in line
+    assert status(process.pid)["NoNewPrivs"] == "1"
+
+
+@pytest.fixture(name="syslog")
+def syslog_fixture() -> socket.socket:
+    """What listens at /dev/log; skips where something does already."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        listener.bind("/dev/log")
+    except OSError as error:
+        pytest.skip(f"/dev/log: {error.strerror}")
+    listener.settimeout(10)
+    return listener
+
+
+def hears(syslog: socket.socket, what: bytes) -> bool:
+    """Reads messages up to this one; one that does not come is a time-out."""
+    while what not in syslog.recv(4096):
+        pass
+    return True
+
+
+def test_syslog_is_reached_again_from_within(workspace: Workspace, injector: Injector, syslog: socket.socket) -> None:
+    """A reload closes the connection to it and makes another one."""
+    try:
+        relay = Relay(workspace, config_text(injector.server, {"log": {"target": "syslog"}}))
+        assert hears(syslog, b"serving")
+        assert relay.challenge("app.good.test").location == GOOD
+        assert hears(syslog, b"reason=ok")
+        relay.process.signal(signal.SIGHUP)
+        assert hears(syslog, b"reloaded")
+        assert relay.challenge("again.good.test").location == GOOD
+        assert hears(syslog, b"host=again.good.test")
+        assert relay.terminate() == 0
+    finally:
+        syslog.close()
+        os.unlink("/dev/log")
+
+
+def test_all_else_that_serving_takes_goes_on(workspace: Workspace, injector: Injector) -> None:
+    directory = workspace.fresh("var")
+    directory.mkdir()
+    log, state = directory / "relay.log", directory / "state"
+    sections = {"log": {"target": str(log)}, "service": {"state_file": str(state)}}
+    relay = Relay(workspace, config_text(injector.server, sections))
+
+    # UDP, then TCP; /metrics reads /proc.
+    assert relay.challenge("app.good.test").location == GOOD
+    assert relay.challenge("app.truncate.test").location == GOOD
+    assert relay.metrics()["process_open_fds"] > 5
+
+    # A log file that was moved away is made again.
+    log.rename(directory / "relay.log.1")
+    relay.process.signal(signal.SIGUSR1)
+    wait_until(log.exists, "the new log file")
+    # Other files, in directories that are not there yet, an interface by its name, and all of it read again.
+    elsewhere = workspace.fresh("elsewhere")
+    others = {
+        "log": {"target": str(elsewhere / "logs/relay.log")},
+        "service": {"state_file": str(directory / "other-state")},
+    }
+    relay.config.write_text(config_text(["fe80::1%lo", injector.server], others | {"dns": {"timeout_ms": 300}}))
+    relay.process.signal(signal.SIGHUP)
+    reloaded = elsewhere / "logs/relay.log"
+    wait_until(lambda: reloaded.exists() and "reloaded" in reloaded.read_text(), "the reload")
+    assert "error" not in reloaded.read_text()
+    assert (directory / "other-state").exists()
+    assert relay.challenge("after.good.test").location == GOOD
+    assert relay.metrics()['redirects_total{status="307"}'] == 1, "it counts in the new file"
+
+    address = str(relay.address)
+    assert relay.terminate() == 0
+    assert not os.path.exists(address), "the socket's file is removed"
+    assert "stopped" in reloaded.read_text()
+
+
+def test_dns_over_ipv6_from_within(workspace: Workspace) -> None:
+    with Injector(address="::1") as injector:
+        relay = Relay(workspace, config_text(injector.server))
+        assert relay.challenge("app.good.test").location == GOOD
+        assert relay.challenge("app.truncate.test").location == GOOD
+
+
+@confined_only
+def test_nothing_that_serving_does_is_refused(workspace: Workspace, injector: Injector) -> None:
+    """strace sees every call that the filter answers itself."""
+    trace = workspace.fresh("trace")
+    probe = subprocess.run(["/usr/bin/strace", "-o", trace, "/bin/true"], capture_output=True, text=True, check=False)
+    if probe.returncode != 0:
+        pytest.skip(f"strace cannot trace here: {probe.stderr.strip()}")
+    path, log, state = workspace.fresh("relay.sock"), workspace.fresh("file.log"), workspace.fresh("state")
+    sections = {"log": {"target": str(log)}, "service": {"state_file": str(state), "public_check": True}}
+    config = workspace.write("relay.toml", config_text(injector.server, sections))
+    traced = workspace.start(
+        "strace",
+        ["/usr/bin/strace", "-f", "-qq", "-o", trace, RELAY, "-c", config, "--listen", f"unix:{path}"],
+        environment=clean_environment(),
+    )
+    traced.wait_until_ready(lambda: answers_at(str(path)))
+    (relay,) = [int(child) for child in Path(f"/proc/{traced.pid}/task/{traced.pid}/children").read_text().split()]
+    for name in ("good", "truncate", "servfail"):
+        locations([begin(str(path), name)])
+    for page in ("/ready", "/metrics", "/health", "/", "/check?domain=app.good.test"):
+        assert fastcgi_client.request(str(path), page, host="localhost").status == 200
+    for number, line in ((signal.SIGUSR1, None), (signal.SIGHUP, "configuration reloaded")):
+        os.kill(relay, number)
+        wait_until(lambda line=line: line is None or line in log.read_text(), "the signal")  # type: ignore[misc]
+    os.kill(relay, signal.SIGTERM)
+    traced.wait()
+    lines = trace.read_text().splitlines()
+    (loaded,) = [at for at, line in enumerate(lines) if re.search(r" seccomp\(SECCOMP_SET_MODE_FILTER, .*TSYNC.* = 0", line)]
+    refused = [line for line in lines[loaded:] if " = -1 EPERM" in line]
+    assert not refused
+    # And what the list is for is behind it.
+    assert any(" accept4(" in line for line in lines[loaded:])
+    assert not any(re.search(r" (bind|listen|execve|setrlimit)\(", line) for line in lines[loaded:])
+
+
+# ---- what the compiler and the linker add
+
+
+ENDBR64 = b"\xf3\x0f\x1e\xfa"
+
+
+def readelf(option: str, program: Path) -> str:
+    return subprocess.run(["/usr/bin/readelf", "-W", option, program], capture_output=True, text=True, check=True).stdout
+
+
+def undefined_symbols(program: Path) -> set[str]:
+    names = subprocess.run(["/usr/bin/nm", "-D", "-u", program], capture_output=True, text=True, check=True).stdout
+    return {line.split()[-1].partition("@")[0] for line in names.splitlines()}
+
+
+def test_the_program_is_hardened() -> None:
+    assert re.search(r"Type:\s+DYN \(Position-Independent Executable", readelf("-h", RELAY))
+    segments = readelf("-l", RELAY)
+    assert "GNU_RELRO" in segments
+    assert re.search(r"GNU_STACK .* RW ", segments), "the stack is not code"
+    flags = readelf("-d", RELAY)
+    assert "BIND_NOW" in flags and re.search(r"FLAGS_1.*NOW.*PIE", flags)
+    assert not re.search(r"RPATH|RUNPATH|TEXTREL", flags)
+    assert re.search(r"x86 feature:.*SHSTK", readelf("-n", RELAY))
+    # IBT is a property of the whole program, which Debian's crtbegin.o has not; but what can be called says so.
+    assert RELAY.read_bytes().count(ENDBR64) > 1000
+    assert "__stack_chk_fail" in undefined_symbols(RELAY)
+    assert any("__glibcxx_assert_fail" in name for name in undefined_symbols(RELAY)), "no index is checked"
+
+
+@confined_only
+def test_the_program_is_fortified() -> None:
+    fortified = {name for name in undefined_symbols(RELAY) if name.endswith("_chk") and name != "__stack_chk_fail"}
+    assert fortified, "no call into the C library is checked"
+
+
+@pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")
+def test_the_static_program_is_hardened() -> None:
+    segments = readelf("-l", STATIC)
+    assert "GNU_RELRO" in segments
+    assert re.search(r"GNU_STACK .* RW ", segments)

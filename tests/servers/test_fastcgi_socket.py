@@ -1,0 +1,206 @@
+"""The FastCGI socket itself: what its neighbours may send without hurting anybody but themselves."""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Iterator
+
+import fastcgi_client as fcgi
+import pytest
+from fastcgi_client import Connection
+from processes import SLOWNESS, Workspace
+from relay import CHALLENGE, Relay, config_text, listening_socket, start_on_stdin
+from injector import Injector
+from zones import APP_ID, GATEWAY
+
+GOOD = f"https://{APP_ID}.{GATEWAY}{CHALLENGE}"
+
+# A connection that has not sent its request after this time is closed.
+READ_TIMEOUT = 3.0
+
+
+@pytest.fixture(name="relay", scope="module")
+def relay_fixture(module_workspace: Workspace, injector: Injector) -> Relay:
+    return Relay(module_workspace, config_text(injector.server))
+
+
+@pytest.fixture(autouse=True)
+def relay_lives_on(relay: Relay) -> Iterator[None]:
+    yield
+    assert relay.process.running()
+    assert relay.challenge("after.good.test").location == GOOD
+
+
+def variables(host: str = "app.good.test", method: str = "GET") -> dict[str, str]:
+    return fcgi.cgi_variables(CHALLENGE, host, method)
+
+
+GOOD_REQUEST = fcgi.whole_request(variables())
+GET_VALUES = fcgi.record(fcgi.GET_VALUES, fcgi.pairs([("FCGI_MPXS_CONNS", "")]), request_id=0)
+
+HOSTILE = {
+    "garbage": b"GET / HTTP/1.1\r\nHost: app.good.test\r\n\r\n",
+    "zeros": b"\0" * 4096,
+    "twenty-get-values": fcgi.record(fcgi.GET_VALUES, fcgi.pairs([("FCGI_MPXS_CONNS", "")] * 20), request_id=0),
+    "get-values-then-request": GET_VALUES + GOOD_REQUEST,
+    "unknown-management-record": fcgi.record(77, b"x", request_id=0),
+    "wrong-version": fcgi.record(fcgi.BEGIN_REQUEST, struct.pack("!HB5x", 1, 0), version=2),
+    "authorizer": fcgi.begin(role=fcgi.AUTHORIZER) + GOOD_REQUEST[16:],
+    "filter": fcgi.begin(role=fcgi.FILTER) + GOOD_REQUEST[16:],
+    "no-begin": GOOD_REQUEST[16:],
+    "begin-twice": fcgi.begin() + GOOD_REQUEST,
+    "two-ids": fcgi.begin(request_id=1) + fcgi.stream(fcgi.PARAMS, fcgi.pairs(variables().items()), request_id=2),
+    "request-id-zero": fcgi.whole_request(variables(), request_id=0),
+    "short-begin": fcgi.record(fcgi.BEGIN_REQUEST, b"\0\1") + GOOD_REQUEST[16:],
+    "50000-parameters": fcgi.whole_request({f"HTTP_X_{number}": "y" for number in range(50_000)} | variables()),
+    "large-parameter": fcgi.whole_request(variables() | {"HTTP_COOKIE": "x" * 100_000}),
+    "name-of-2-gb": fcgi.begin() + fcgi.stream(fcgi.PARAMS, b"\xff\xff\xff\xff\x00abc") + fcgi.stream(fcgi.STDIN, b""),
+    "value-of-2-gb": fcgi.begin() + fcgi.stream(fcgi.PARAMS, b"\x01\xff\xff\xff\xffabc") + fcgi.stream(fcgi.STDIN, b""),
+    "lengths-that-add-up-to-nothing": fcgi.begin()
+    + fcgi.stream(fcgi.PARAMS, b"\xff\xff\xff\xff\x80\x00\x00\x01abc")
+    + fcgi.stream(fcgi.STDIN, b""),
+    "cut-length": fcgi.begin() + fcgi.stream(fcgi.PARAMS, b"\xff\xff") + fcgi.stream(fcgi.STDIN, b""),
+    "data-record": fcgi.begin() + fcgi.record(fcgi.DATA, b"x") + GOOD_REQUEST[16:],
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_is_no_request_is_closed_and_never_answered_with_a_redirect(relay: Relay, name: str) -> None:
+    with Connection(relay.address) as connection:
+        try:
+            connection.send(HOSTILE[name])
+        except (BrokenPipeError, ConnectionResetError):
+            return  # closed while it was still being sent
+        received = b""
+        connection.socket.settimeout((READ_TIMEOUT + 1.5) * SLOWNESS)
+        try:
+            while chunk := connection.socket.recv(65536):
+                received += chunk
+        except ConnectionResetError:
+            pass
+        assert b"Location" not in received
+
+
+def test_silent_and_slow_connections_are_closed_and_keep_nobody_waiting(relay: Relay) -> None:
+    unfinished = {
+        "silent": b"",
+        "one octet": b"\1",
+        "half a header": GOOD_REQUEST[:5],
+        "begin only": GOOD_REQUEST[:16],
+        "all but the last octet": GOOD_REQUEST[:-1],
+        "a body that never ends": GOOD_REQUEST[:-8] + fcgi.record(fcgi.STDIN, b"x"),
+    }
+    began = time.monotonic()
+    connections = []
+    for octets in list(unfinished.values()) * 5:
+        connection = Connection(relay.address)
+        connection.send(octets)
+        connections.append(connection)
+
+    asked = time.monotonic()
+    assert relay.challenge("meanwhile.good.test").location == GOOD
+    assert time.monotonic() - asked < 1.0 * SLOWNESS
+
+    for connection in connections:
+        with connection:
+            left = READ_TIMEOUT + 1.5 * SLOWNESS - (time.monotonic() - began)
+            assert connection.closed_by_peer(max(left, 0.1))
+
+
+def test_a_drip_of_octets_buys_no_time(relay: Relay) -> None:
+    began = time.monotonic()
+    with Connection(relay.address) as connection:
+        connection.socket.settimeout(0.1)
+        for octet in GOOD_REQUEST:
+            try:
+                connection.send(bytes([octet]))
+                if connection.socket.recv(1) == b"":
+                    break
+            except TimeoutError:
+                pass
+            except ConnectionError:
+                break
+            assert time.monotonic() - began < READ_TIMEOUT + 1.5 * SLOWNESS, "still open"
+
+
+def test_a_request_in_many_pieces_is_answered(relay: Relay) -> None:
+    with Connection(relay.address) as connection:
+        for at in range(0, len(GOOD_REQUEST), 7):
+            connection.send(GOOD_REQUEST[at : at + 7])
+        assert connection.read_response().location == GOOD
+
+
+def test_parameters_in_many_records_with_padding_are_one_stream(relay: Relay) -> None:
+    encoded = fcgi.pairs(variables().items())
+    octets = fcgi.begin()
+    for at in range(0, len(encoded), 3):
+        octets += fcgi.record(fcgi.PARAMS, encoded[at : at + 3], padding=at % 256)
+    octets += fcgi.record(fcgi.PARAMS) + fcgi.record(fcgi.STDIN)
+    with Connection(relay.address) as connection:
+        connection.send(octets)
+        assert connection.read_response().location == GOOD
+
+
+def test_a_request_id_of_the_web_server_comes_back(relay: Relay) -> None:
+    for request_id in (1, 255, 256, 65535):
+        with Connection(relay.address) as connection:
+            connection.send(fcgi.whole_request(variables(), request_id=request_id))
+            assert connection.read_response(request_id).location == GOOD
+
+
+def test_a_connection_is_closed_after_its_answer(relay: Relay) -> None:
+    with Connection(relay.address) as connection:
+        connection.send(GOOD_REQUEST)
+        assert connection.read_response().location == GOOD
+        assert connection.closed_by_peer(1.0 * SLOWNESS)
+
+
+def test_a_kept_connection_serves_one_request_after_the_other(relay: Relay) -> None:
+    with Connection(relay.address) as connection:
+        for number in range(20):
+            body = b"x" * (number * 3000)
+            method = "POST" if body else "GET"
+            connection.send(fcgi.whole_request(variables(method=method), body, keep=True))
+            assert connection.read_response().status == (405 if body else 307)
+        connection.send(GOOD_REQUEST)
+        assert connection.read_response().location == GOOD
+        assert connection.closed_by_peer(1.0 * SLOWNESS)
+
+
+@pytest.mark.parametrize("size", [1, 20_000, 65_535, 65_536])
+def test_a_body_of_64_kb_is_ignored(relay: Relay, size: int) -> None:
+    assert fcgi.request(relay.address, CHALLENGE, host="app.good.test", body=b"x" * size).location == GOOD
+
+
+@pytest.mark.parametrize("size", [65_537, 1_000_000])
+def test_a_larger_body_is_refused(relay: Relay, size: int) -> None:
+    with Connection(relay.address) as connection:
+        connection.send(fcgi.whole_request(variables(method="POST"), b"x" * size))
+        response = connection.read_response()
+        assert (response.status, response.reason) == (413, "too-large")
+
+
+def test_whoever_hangs_up_does_no_harm(relay: Relay) -> None:
+    for octets in (b"", b"\1", GOOD_REQUEST, GOOD_REQUEST[:40], fcgi.whole_request(variables("x.delay-200.test"))):
+        with Connection(relay.address) as connection:
+            connection.send(octets)
+
+
+def test_a_hundred_connections_at_once(relay: Relay) -> None:
+    connections = [Connection(relay.address) for _ in range(100)]
+    for number, connection in enumerate(connections):
+        connection.send(fcgi.whole_request(variables(f"n{number % 10}.good.test")))
+    for connection in connections:
+        with connection:
+            assert connection.read_response().location == GOOD
+
+
+def test_a_listening_socket_as_standard_input_means_fastcgi(workspace: Workspace, injector: Injector) -> None:
+    path = workspace.fresh("spawned.sock")
+    with listening_socket(path) as listener:
+        process = start_on_stdin(workspace, workspace.write("relay.toml", config_text(injector.server)), listener)
+    assert fcgi.request(str(path), CHALLENGE, host="app.good.test").location == GOOD
+    process.popen.terminate()
+    assert process.wait() == 0
+    assert path.exists(), "the socket belongs to whoever made it"

@@ -1,0 +1,133 @@
+"""The Kubernetes manifest: what Kubernetes' own schemas say of it, and that its parts fit one another and the image."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from typing import Any
+
+import jsonschema  # type: ignore[import]
+import pytest
+import yaml  # type: ignore[import]
+from processes import REPOSITORY, Workspace
+from relay import run
+
+MANIFEST = REPOSITORY / "deploy" / "kubernetes" / "http01-relay.yaml"
+SCHEMA = REPOSITORY / "tests" / "data" / "kubernetes" / "schema-1.37.json"
+IMAGE = REPOSITORY / "Dockerfile"
+ENTRYPOINT = REPOSITORY / "deploy" / "docker" / "entrypoint"
+
+DEFINITIONS = {
+    "ConfigMap": "io.k8s.api.core.v1.ConfigMap",
+    "Deployment": "io.k8s.api.apps.v1.Deployment",
+    "Service": "io.k8s.api.core.v1.Service",
+}
+
+Document = dict[str, Any]
+
+
+def documents() -> dict[str, Document]:
+    return {document["kind"]: document for document in yaml.safe_load_all(MANIFEST.read_text())}
+
+
+def faults(document: Document) -> list[str]:
+    """What the schema has against it, each with its place."""
+    schema = json.loads(SCHEMA.read_text())
+    schema["$ref"] = f"#/$defs/{DEFINITIONS[document['kind']]}"
+    # Beside "$ref" nothing counts in draft 7, so that what is referred to is found from the top.
+    found = jsonschema.Draft7Validator(schema).iter_errors(document)
+    return [f"{'.'.join(map(str, error.absolute_path))}: {error.message}" for error in found]
+
+
+def pod() -> Document:
+    spec: Document = documents()["Deployment"]["spec"]["template"]["spec"]
+    return spec
+
+
+def container() -> Document:
+    (only,) = pod()["containers"]
+    found: Document = only
+    return found
+
+
+@pytest.mark.parametrize("kind", DEFINITIONS)
+def test_kubernetes_takes_it(kind: str) -> None:
+    assert faults(documents()[kind]) == []
+
+
+def test_a_fault_would_be_seen() -> None:
+    deployment = documents()["Deployment"]
+
+    def with_container(**changes: Any) -> Document:
+        changed = copy.deepcopy(deployment)
+        changed["spec"]["template"]["spec"]["containers"][0].update(changes)
+        return changed
+
+    assert "'readynessProbe' was unexpected" in faults(with_container(readynessProbe={}))[0]
+    assert "is not of type" in faults(with_container(image=7))[0]
+    assert "'name' is a required property" in faults(with_container(env=[{"value": "x"}]))[0]
+
+
+def test_it_has_no_privileges() -> None:
+    """What the "restricted" pod security standard asks for, and a root that cannot be written to."""
+    context = pod()["securityContext"] | container()["securityContext"]
+    assert context["runAsNonRoot"] is True
+    assert context["runAsUser"] > 0
+    assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert context["allowPrivilegeEscalation"] is False
+    assert context["readOnlyRootFilesystem"] is True
+    assert context["capabilities"] == {"drop": ["ALL"]}
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod())
+    assert {"configMap", "emptyDir"} == {kind for volume in pod()["volumes"] for kind in set(volume) - {"name"}}
+    assert pod()["automountServiceAccountToken"] is False
+
+
+def test_its_parts_fit_one_another() -> None:
+    config, deployment, service = (documents()[kind] for kind in DEFINITIONS)
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert deployment["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert service["spec"]["selector"].items() <= labels.items()
+
+    (port,) = container()["ports"]
+    assert config["data"]["PORT"] == str(port["containerPort"])
+    assert [(entry["port"], entry["targetPort"]) for entry in service["spec"]["ports"]] == [(80, port["name"])]
+    for probe, path in {"startupProbe": "/health", "livenessProbe": "/health", "readinessProbe": "/ready"}.items():
+        request = container()[probe]["httpGet"]
+        assert (request["path"], request["port"]) == (path, port["name"])
+        assert request["httpHeaders"] == [{"name": "Host", "value": "localhost"}]
+
+    for variable in container()["env"]:
+        reference = variable["valueFrom"]["configMapKeyRef"]
+        assert reference["name"] == config["metadata"]["name"]
+        assert reference["key"] in config["data"]
+    volumes = {volume["name"]: volume for volume in pod()["volumes"]}
+    for mount in container()["volumeMounts"]:
+        volume = volumes.pop(mount["name"])
+        if "configMap" in volume:
+            assert volume["configMap"]["name"] == config["metadata"]["name"]
+            (item,) = volume["configMap"]["items"]
+            assert item["key"] in config["data"]
+            assert item["path"] == mount["subPath"]
+    assert not volumes
+
+
+def test_it_fits_the_image() -> None:
+    recipe, entrypoint = IMAGE.read_text(), ENTRYPOINT.read_text()
+    assert f"USER {pod()['securityContext']['runAsUser']}:{pod()['securityContext']['runAsGroup']}\n" in recipe
+    assert f"EXPOSE {container()['ports'][0]['containerPort']}\n" in recipe
+    mounts = {mount["mountPath"] for mount in container()["volumeMounts"]}
+    assert " /etc/http01-relay/http01-relay.toml\n" in recipe
+    writable = re.search(r"for directory in (.*); do", entrypoint)
+    assert writable
+    assert mounts == {"/etc/http01-relay/http01-relay.toml", "/tmp"}
+    assert "/tmp" in writable[1].split()
+    for variable in container()["env"]:
+        assert f"${{{variable['name']}:-" in entrypoint
+
+
+def test_the_relay_takes_its_configuration(workspace: Workspace) -> None:
+    config = workspace.write("http01-relay.toml", documents()["ConfigMap"]["data"]["http01-relay.toml"])
+    checked = run("config", "-c", config)
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert "prod5.relay.example.net" in checked.stdout

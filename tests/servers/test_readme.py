@@ -1,0 +1,76 @@
+"""What the README tells its readers to type is there: files, targets, units, options and keys."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import pytest
+import relay
+from processes import REPOSITORY, Workspace
+
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+COMMANDS = "\n".join(text for language, text in BLOCKS if language in ("", "sh"))
+
+
+def anchor(heading: str) -> str:
+    """The name that a heading gets where Markdown is shown."""
+    return re.sub(r"[^\w -]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def test_links_lead_somewhere() -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", README)
+    assert len(links) > 10
+    anchors = {"#" + anchor(heading) for heading in re.findall(r"^#+ (.+)$", README, re.MULTILINE)}
+    for link in links:
+        if link.startswith("#"):
+            assert link in anchors, link
+        elif not link.startswith("https://"):
+            assert (REPOSITORY / link).exists(), link
+
+
+def test_files_that_commands_name_are_in_the_repository() -> None:
+    files = set(re.findall(r"(?<![\w./-])(?:deploy|etc|tests)/[\w./-]*\w", COMMANDS))
+    assert "deploy/nginx/http01-relay.conf" in files
+    for file in files:
+        assert (REPOSITORY / file).exists(), file
+
+
+def test_make_has_the_targets() -> None:
+    targets = set(re.findall(r"(?:^|&& |`)make ([a-z][a-z-]*)", README, re.MULTILINE))
+    assert {"demo", "test", "install", "deb", "static"} <= targets
+    known = set(re.findall(r"^([a-z][a-z-]*):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+    assert targets <= known, targets - known
+
+
+def test_units_are_shipped() -> None:
+    units = set(re.findall(r"[\w-]+\.(?:service|socket)\b", COMMANDS))
+    assert "http01-relay.socket" in units
+    for unit in units:
+        assert (REPOSITORY / "deploy" / "systemd" / unit).exists(), unit
+
+
+def test_options_are_known_to_the_program() -> None:
+    usage = relay.run("--help").stdout
+    options = set(re.findall(r"http01-relay[^\n#`]*?(--[a-z-]+)", README))
+    assert "--listen" in options
+    for option in options:
+        assert option in usage, option
+
+
+@pytest.mark.parametrize("text", [text for language, text in BLOCKS if language == "toml"])
+def test_configurations_are_right(workspace: Workspace, text: str) -> None:
+    config = workspace.write("readme.toml", text)
+    ended = relay.run("-c", config, "config")
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+SCRIPTS = [text for language, text in BLOCKS if language in ("", "sh") and re.search(r"^make ", text, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("text", SCRIPTS)
+def test_commands_are_a_script(text: str) -> None:
+    script = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("$ "))
+    ended = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")

@@ -1,0 +1,308 @@
+"""What the shipped configurations of the web servers promise beside the relay's answers: both versions of IP, who
+may see the pages for operators, what a slow client may cost, logs, a site beside the relay, a relay that dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import http_client
+import pytest
+from conftest import World
+from dns_servers import start_on_free_port
+from front_servers import (
+    DEPLOY,
+    SERVERS,
+    SHIPPED_SOCKET,
+    FrontServer,
+    Server,
+    start_apache,
+    start_caddy,
+    start_nginx,
+    start_relay,
+    start_server,
+)
+from processes import Process, Workspace, answers_at, wait_until
+from relay import CHALLENGE, Relay
+from web_servers import Lighttpd, has_ipv6, shipped_config
+from zones import APP_ID, GATEWAY
+
+GOOD = f"https://{APP_ID}.{GATEWAY}{CHALLENGE}"
+
+# All of 127.0.0.0/8 is here; in these tests only 127.0.0.1 is "this machine", and 127.0.0.2 is a stranger's.
+STRANGER = "127.0.0.2"
+LOOPBACK = {"127.0.0.0/8": "127.0.0.1"}
+
+# How long a client may take for its request, in each file, and a second instead.
+PATIENCE = {
+    "lighttpd": {"server.max-read-idle       = 10": "server.max-read-idle = 1"},
+    "nginx": {"client_header_timeout 10s;": "client_header_timeout 1s;"},
+    "Caddy": {"read_header 10s": "read_header 1s"},
+    "Apache": {"RequestReadTimeout header=10 body=10": "RequestReadTimeout header=1 body=1"},
+}
+
+# The log file of each server, as the tests' changes name it.
+ACCESS_LOGS = {
+    "lighttpd": "lighttpd-access.log",
+    "nginx": "nginx-{port}-access.log",
+    "Caddy": "caddy-{port}-access.log",
+    "Apache": "apache-{port}-access.log",
+}
+
+
+@pytest.fixture(scope="module")
+def servers(world: World) -> dict[str, Server]:
+    relay = start_relay(world.workspace, world.config())
+    return {
+        name: start_server(name, world.workspace, relay, extra_changes=LOOPBACK | PATIENCE[name]) for name in SERVERS
+    }
+
+
+def assert_redirects(server: Server) -> None:
+    response = server.get(CHALLENGE, "app.example.test")
+    assert (response.status, response.location) == (307, GOOD)
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 on loopback here")
+@pytest.mark.parametrize("name", SERVERS)
+def test_ipv6_is_served_too(servers: dict[str, Server], name: str) -> None:
+    response = http_client.request(servers[name].port, CHALLENGE, host="app.example.test", connect="::1")
+    assert response.location == GOOD
+    assert http_client.request(servers[name].port, "/metrics", host="[::1]", connect="::1").status == 200
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_only_loopback_sees_metrics_and_ready(servers: dict[str, Server], name: str) -> None:
+    server = servers[name]
+    for path in ("/metrics", "/ready"):
+        assert server.get(path, "localhost").status == 200
+        assert server.get(path, "localhost", source=STRANGER).status == 403
+    # However it is written. The relay compares paths as they were sent, so most of these are none of its pages.
+    for form in (
+        "/metrics?x", "/metrics?", "/metrics#x", "/metrics#", "/metrics/", "//metrics", "/./metrics", "/a/../metrics",
+        "/%6detrics", "/metrics%3fx", "/metrics%23", "/metrics;x", "/METRICS", "http://localhost/metrics",
+        "http://localhost/metrics#x", "/metrics#/../x", "/x?/../metrics", "/metrics/../metrics", "/metrics?/../x",
+    ):  # fmt: skip
+        response = server.get(form, "localhost", source=STRANGER)
+        assert response.status in (400, 403, 404), form
+        assert b"process_" not in response.body, form
+    for path, host in (("/health", "localhost"), ("/", "localhost"), (CHALLENGE, "app.example.test")):
+        assert server.get(path, host, source=STRANGER).status in (200, 307)
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_client_that_does_not_finish_its_request_is_cut_off(servers: dict[str, Server], name: str) -> None:
+    # One second as changed here, against ten as shipped.
+    begin = time.monotonic()
+    http_client.exchange(servers[name].port, b"GET / HTTP/1.1\r\nHost: app.exam", seconds=9)
+    assert time.monotonic() - begin < 8
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_requests_are_logged(world: World, servers: dict[str, Server], name: str) -> None:
+    server = servers[name]
+    http_client.request(
+        server.port, f"/logged-{name}", host="app.example.test", headers={"User-Agent": 'x" 200 "y'}
+    )
+    log = world.workspace.path / ACCESS_LOGS[name].format(port=server.port)
+    wait_until(lambda: f"/logged-{name}" in log.read_text(), "the log's line")
+    (line,) = [line for line in log.read_text().splitlines() if f"/logged-{name}" in line]
+    assert "app.example.test" in line
+    assert "127.0.0.1" in line
+    assert "307" in line
+    # Nothing that a client sends looks like a field of the line.
+    assert 'x" 200' not in line
+
+
+# ---- a relay that dies
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_dead_relay_is_an_error_until_it_is_back(world: World, workspace: Workspace, name: str) -> None:
+    relay = start_relay(workspace, world.config())
+    server = start_server(name, workspace, relay)
+    assert_redirects(server)
+    before = server.process.pid
+
+    if isinstance(server, Lighttpd):
+        first = server.relay_pid()
+        os.kill(first, signal.SIGKILL)  # lighttpd starts it again by itself
+    else:
+        relay.process.signal(signal.SIGKILL)
+        relay.process.wait()
+        for _ in range(3):
+            assert server.get(CHALLENGE, "app.example.test").status in (502, 503)
+        relay = start_relay(workspace, world.config(), f"unix:{relay.address}")
+
+    statuses = []
+
+    def back() -> bool:
+        statuses.append(server.get(CHALLENGE, "app.example.test").status)
+        return statuses[-1] == 307
+
+    wait_until(back, "the relay to be back")
+    assert set(statuses) <= {307, 500, 502, 503}
+    assert_redirects(server)
+    assert server.process.running() and server.process.pid == before
+    if isinstance(server, Lighttpd):
+        assert server.relay_pid() != first
+
+
+# ---- beside a site that has port 80
+
+
+def _nginx_site(workspace: Workspace, snippet: Path) -> str:
+    temporary = "".join(
+        f"{kind}_temp_path {workspace.path}/{kind};\n"
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    user = "user www-data;\n" if os.geteuid() == 0 else ""
+    return f"""
+{user}pid {workspace.path}/site.pid;
+error_log stderr;
+events {{ }}
+http {{
+{temporary}  access_log off;
+  server {{
+    listen 127.0.0.1:PORT;
+    root {workspace.path}/site;
+    location ~ known {{ return 418; }}
+    include {snippet};
+  }}
+}}
+"""
+
+
+def _caddy_site(workspace: Workspace, snippet: Path) -> str:
+    return f"""
+{{
+	admin off
+	auto_https off
+}}
+import {snippet}
+http://:PORT {{
+	bind 127.0.0.1
+	import http01-relay
+	root * {workspace.path}/site
+	file_server
+}}
+"""
+
+
+def _apache_site(workspace: Workspace, snippet: Path, directives: str = "Redirect /.well-known /new") -> str:
+    return f"""
+LoadModule dir_module /usr/lib/apache2/modules/mod_dir.so
+LoadModule setenvif_module /usr/lib/apache2/modules/mod_setenvif.so
+LoadModule rewrite_module /usr/lib/apache2/modules/mod_rewrite.so
+LoadModule proxy_http_module /usr/lib/apache2/modules/mod_proxy_http.so
+Include {snippet}
+<VirtualHost *:PORT>
+  DocumentRoot {workspace.path}/site
+{directives}
+</VirtualHost>
+"""
+
+
+BESIDE: dict[str, tuple[str, Callable[[Workspace, Path], str]]] = {
+    "nginx": ("nginx/challenge-only.conf", _nginx_site),
+    "Caddy": ("caddy/challenge-only.caddy", _caddy_site),
+    "Apache": ("apache/challenge-only.conf", _apache_site),
+}
+
+
+def _shipped_snippet(workspace: Workspace, relay: Relay, file: str) -> Path:
+    """Of the file only the socket is changed."""
+    shipped = shipped_config((DEPLOY / file).read_text(), {SHIPPED_SOCKET: str(relay.address)})
+    return workspace.write("http01-relay.conf", shipped)
+
+
+def _start_beside(name: str, workspace: Workspace, port: int, text: str) -> Process:
+    text = text.replace("PORT", str(port))
+    if name == "Apache":
+        return start_apache(workspace, port, text)
+    config = workspace.write("site.conf", text)
+    return start_nginx(workspace, config) if name == "nginx" else start_caddy(workspace, config)
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_only_challenges_reach_the_relay_beside_a_site(world: World, workspace: Workspace, name: str) -> None:
+    relay = start_relay(workspace, world.config())
+    file, site = BESIDE[name]
+    (workspace.path / "site").mkdir()
+    (workspace.path / "site" / "index.html").write_text("the site\n")
+    text = site(workspace, _shipped_snippet(workspace, relay, file))
+    _, port = start_on_free_port(
+        lambda port: _start_beside(name, workspace, port, text), lambda port: answers_at(("127.0.0.1", port))
+    )
+
+    assert "the site\n" in http_client.request(port, "/", host="app.example.test").text
+    for method in ("GET", "HEAD"):
+        response = http_client.request(port, CHALLENGE, host="app.example.test", method=method)
+        assert (response.status, response.location, response.reason) == (307, GOOD, "ok")
+    response = http_client.request(port, CHALLENGE, host="app.example.test", method="POST", body=b"x")
+    assert (response.status, response.reason) == (405, "bad-method")
+    response = http_client.request(port, f"http://no-txt.example.test{CHALLENGE}", host="app.example.test")
+    assert (response.status, response.reason) == (404, "txt-missing")
+    for path in ("/metrics", "/ready", "/health", "/.well-known/security.txt"):
+        assert http_client.request(port, path, host="localhost").reason is None
+
+
+_TO_HTTPS = "RewriteEngine On\nRewriteRule ^ https://%{HTTP_HOST}%{REQUEST_URI} [R=301,L]"
+_DENIED = '<Location "/">\nRequire all denied\n</Location>'
+_GRANTED = '<Location "/.well-known/acme-challenge/">\nRequire all granted\n</Location>'
+
+
+@pytest.mark.parametrize(
+    ("directives", "status", "other"),
+    [
+        ("Redirect permanent / https://localhost/", 307, 301),
+        ('ProxyPass "/" "http://127.0.0.1:1/"', 307, 503),
+        # What the file's comment says that a site may need.
+        (_TO_HTTPS, 301, 301),
+        (_TO_HTTPS.replace("On\n", "On\nRewriteRule ^/\\.well-known/acme-challenge/ - [END]\n"), 307, 301),
+        (_DENIED, 403, 403),
+        (f"{_DENIED}\n{_GRANTED}", 307, 403),
+        ('SetEnvIf Request_URI "^/\\.well-known/acme-challenge/" no-proxy', 404, 404),
+    ],
+)
+def test_sites_of_apache_that_have_rules_of_their_own(
+    world: World, workspace: Workspace, directives: str, status: int, other: int
+) -> None:
+    relay = start_relay(workspace, world.config())
+    (workspace.path / "site").mkdir()
+    text = _apache_site(workspace, _shipped_snippet(workspace, relay, BESIDE["Apache"][0]), directives)
+    _, port = start_on_free_port(
+        lambda port: _start_beside("Apache", workspace, port, text), lambda port: answers_at(("127.0.0.1", port))
+    )
+    response = http_client.request(port, CHALLENGE, host="app.example.test")
+    assert (response.status, response.reason) == (status, "ok" if status == 307 else None)
+    assert http_client.request(port, "/other", host="app.example.test").status == other
+
+
+# ---- what the servers' own checks say
+
+
+@pytest.mark.parametrize("name", [name for name in SERVERS if name != "lighttpd"])
+def test_the_server_finds_no_fault_in_the_shipped_file(servers: dict[str, Server], name: str) -> None:
+    server = servers[name]
+    assert isinstance(server, FrontServer)
+    # They write nothing at the start but what is wrong. Caddy writes its progress, what has been
+    # switched off, and that no challenge is its own.
+    lines = server.process.output().splitlines()
+    expected = (
+        '"level":"info"',
+        '"msg":"admin endpoint disabled"',
+        '"msg":"automatic HTTPS is completely disabled for server"',
+        '"msg":"looking up info for HTTP challenge"',
+    )
+    assert [line for line in lines if not any(part in line for part in expected)] == []
+
+
+def test_caddys_files_are_in_its_own_format() -> None:
+    for path in (DEPLOY / "caddy").iterdir():
+        formatted = subprocess.run(["/usr/bin/caddy", "fmt", path], capture_output=True, text=True, check=False)
+        assert formatted.stdout == path.read_text()
