@@ -1,5 +1,6 @@
 #include "serve.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -37,10 +38,20 @@ std::size_t raise_descriptor_limit() {
   return limit.rlim_cur;
 }
 
+// Makes the kernel's table of descriptors as large as `count` of them need. It grows by itself as
+// they are opened, but in a process with threads each time waits for every processor to let go of
+// the old one. A rush of connections then met pauses of 100 ms in which nothing was accepted, and
+// the listening socket's queue overflowed.
+void make_room_for_descriptors(std::size_t count) {
+  const base::Fd last(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, static_cast<int>(count - 1)));
+}
+
 class Server {
  public:
-  Server(transport::Listener listener, Config config, std::string config_option)
+  Server(transport::Listener listener, Config config, std::string config_option,
+         std::size_t descriptors)
       : config_option_(std::move(config_option)),
+        descriptors_(descriptors),
         log_(Log::Writing::kQueued),
         file_(std::move(listener.file)),
         service_(loop_, log_, std::move(config),
@@ -57,7 +68,6 @@ class Server {
       log_.error("log: " + opened.error() + "; logging to standard error");
     }
     service_.open_state_file();
-    descriptors_ = raise_descriptor_limit();
     fit_limits();
     for (const int signal : {SIGTERM, SIGINT}) {
       loop_.on_signal(signal, [this] { stop(); });
@@ -120,19 +130,23 @@ class Server {
   }
 
   const std::string config_option_;
+  const std::size_t descriptors_;
   base::Loop loop_;
   Log log_;
   transport::SocketFile file_;
   Service service_;
   transport::FastCgiServer fastcgi_;
-  std::size_t descriptors_ = 0;
   bool stopping_ = false;
 };
 
 }  // namespace
 
 int serve_fastcgi(transport::Listener listener, Config config, const std::string& config_option) {
-  auto server = std::make_unique<Server>(std::move(listener), std::move(config), config_option);
+  const std::size_t descriptors = raise_descriptor_limit();
+  // Before the log starts its thread.
+  make_room_for_descriptors(std::min(descriptors, kMaxUnread + Service::descriptors_for(config)));
+  auto server =
+      std::make_unique<Server>(std::move(listener), std::move(config), config_option, descriptors);
   const int status = server->run();
   const bool closed = server->close_log();
   server.reset();

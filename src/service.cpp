@@ -119,6 +119,11 @@ void Service::reconfigure(Config config) {
   config_ = std::move(next);
 }
 
+std::size_t Service::descriptors_for(const Config& config) {
+  const std::size_t checks = config.policy.public_check ? doctor::CheckPage::kDescriptors : 0;
+  return kReservedDescriptors + checks + config.limits.in_flight * kDescriptorsPerRequest;
+}
+
 std::size_t Service::fit_to_descriptors(std::size_t descriptors) {
   std::size_t spare = descriptors - std::min(kReservedDescriptors, descriptors / 4);
   if (config_->policy.public_check) {

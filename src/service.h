@@ -42,6 +42,8 @@ class Service {
 
   // Decides and resolves by this configuration from now on.
   void reconfigure(Config config);
+  // How many descriptors serve all that `config` lets in.
+  static std::size_t descriptors_for(const Config& config);
   // Shares this many descriptors between requests that wait and the sockets of their look-ups.
   // Returns how many requests may wait at most.
   std::size_t fit_to_descriptors(std::size_t descriptors);

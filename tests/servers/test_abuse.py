@@ -77,6 +77,11 @@ def descriptors() -> Iterator[int]:
         yield count
 
 
+def test_room_for_all_descriptors_is_made_at_the_start(relay: Relay, descriptors: int) -> None:
+    """The kernel's table of them grows slowly in a process with threads, and nothing is accepted meanwhile."""
+    assert of_status(relay.process.pid, "FDSize") >= min(descriptors, 3 * HELD_AT_MOST)
+
+
 def hold(crowd: Crowd, count: int, name: str = "drop") -> None:
     """As many clients and domains as it takes to stay below their limits."""
     for number in range(count):

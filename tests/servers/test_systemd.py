@@ -12,6 +12,7 @@ from pathlib import Path
 
 import fastcgi_client
 import pytest
+import strace
 import systemd_units
 from held import GOOD, PATIENT, SilentInjector, begin, children, hold, locations
 from processes import BUILD, RELAY, Workspace, wait_until
@@ -84,21 +85,12 @@ def test_what_the_relay_does_is_what_the_units_allow(workspace: Workspace, dns: 
     assert Unit(PROCESSES).system_calls() == unit.system_calls()
     if "san" in BUILD.name:
         pytest.skip("a sanitizer does more than the relay")
-    trace = workspace.fresh("trace")
-    probe = subprocess.run(["/usr/bin/strace", "-o", trace, "/bin/true"], capture_output=True, text=True, check=False)
-    if probe.returncode != 0:
-        pytest.skip(f"strace cannot trace here: {probe.stderr.strip()}")
-
     path = workspace.fresh("relay.sock")
     state = workspace.fresh("state")
     config = workspace.write("relay.toml", config_text(dns.server, {"service": {"state_file": str(state)}}))
+    command, trace = strace.command(workspace, [RELAY, "-c", config])
     with listening_socket(path) as listener:
-        traced = workspace.start(
-            "strace",
-            ["/usr/bin/strace", "-f", "-qq", "-o", trace, RELAY, "-c", config],
-            stdin=listener,
-            environment=clean_environment(),
-        )
+        traced = workspace.start("strace", command, stdin=listener, environment=clean_environment())
         wait_until(lambda: "serving" in traced.output(), "the relay to start")
         (relay,) = children(traced.pid)
         assert locations([begin(str(path), name) for name in ("good", "truncate", "servfail")])[0] == GOOD
@@ -109,8 +101,8 @@ def test_what_the_relay_does_is_what_the_units_allow(workspace: Workspace, dns: 
         os.kill(relay, signal.SIGTERM)
         traced.wait()
 
-    lines = trace.read_text().splitlines()
-    calls = {match[1] for line in lines if (match := re.match(r"\d+ +(?:<\.\.\. )?(\w+)[( ]", line))}
+    lines = strace.calls(trace)
+    calls = {match[1] for line in lines if (match := re.match(r"\d+ +(\w+)\(", line))}
     assert {"epoll_wait", "accept4", "sendto", "execve"} <= calls, calls
     assert calls <= unit.system_calls(), calls - unit.system_calls()
     families = {match[1] for line in lines if (match := re.search(r" socket\((\w+),", line))}
