@@ -394,7 +394,7 @@ BOOST_AUTO_TEST_CASE(when_all_are_dead_it_tries_again_before_it_gives_up) {
   World world;
   world.settings = {{}, 30ms, 3};
   world.closed_port();
-  const auto began = base::Clock::now();
+  const auto began = world.loop.now();  // what the tries reckon from
   BOOST_TEST(world.outcome() == "timeout");
   BOOST_TEST((base::Clock::now() - began >= 60ms));
 }
