@@ -102,16 +102,17 @@ def start_unit_fixture(workspace: Workspace, dns: SilentInjector) -> Callable[[]
     return start
 
 
-def stop(unit: Unit, process: Process) -> None:
-    """As systemd does: the command, then the signal to whoever is there."""
+@contextmanager
+def stopping(unit: Unit, process: Process) -> Iterator[None]:
+    """As systemd does: the command, which is waited for, then the signal to whoever is there still."""
     (command,) = unit.commands("ExecStop")
-    environment = clean_environment({"MAINPID": str(process.pid)})
-    subprocess.run(command, check=True, env=environment)
+    environment = clean_environment(unit.environment | {"MAINPID": str(process.pid)})
+    with subprocess.Popen(command, env=environment) as told:
+        yield
+        process.wait()
+    assert told.returncode == 0
     assert unit.all("KillSignal") == ["SIGTERM"]
     assert unit.all("KillMode") == ["control-group"]
-    for pid in [process.pid, *children(process.pid)]:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
 
 
 def test_the_service_of_several_processes(
@@ -140,11 +141,10 @@ def test_the_service_of_several_processes(
 
     # A stop lets all of them finish.
     held = hold(address, 60, dns)
-    stop(unit, process)
-    wait_until(lambda: process.output().count("stopping") == 4, "all to stop")
-    dns.released.set()
-    assert locations(held) == [GOOD] * 60
-    process.wait()
+    with stopping(unit, process):
+        wait_until(lambda: process.output().count("stopping") == 4, "all to stop")
+        dns.released.set()
+        assert locations(held) == [GOOD] * 60
     assert not any(map(alive, relays))
 
 
@@ -158,5 +158,5 @@ def test_a_faulty_configuration_stops_the_reload(start_unit: Callable[[], tuple[
     assert checked.returncode == 78
     assert "timout_ms" in checked.stderr
     assert locations([begin(address, "still")]) == [GOOD]
-    stop(unit, process)
-    process.wait()
+    with stopping(unit, process):
+        pass
