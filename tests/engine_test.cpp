@@ -2,10 +2,12 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <filesystem>
 #include <fstream>
 #include <optional>
+#include <ranges>
 #include <set>
 
 #include "dns_server.h"
@@ -58,7 +60,7 @@ class World : public Resolver::Listener, public Engine::Observer {
       loop.stop();
     });
     done_ = [&] { return done(); };
-    tick();
+    loop.defer([this] { tick(); });
     loop.run();
     loop.cancel(guard);
     done_ = nullptr;
@@ -232,6 +234,31 @@ BOOST_AUTO_TEST_CASE(a_late_answer_to_an_earlier_try_is_forgotten) {
     server->send(all[1], all[1].text("second"));
   });
   BOOST_TEST(world.text() == "second");
+}
+
+// Found where the process was stopped for longer than a try may take.
+BOOST_AUTO_TEST_CASE(answers_that_have_come_are_taken_though_the_time_of_their_try_is_over) {
+  World world;
+  world.settings.timeout = 400ms;
+  world.settings.attempts = 1;
+  DnsServer* server = nullptr;
+  constexpr std::size_t kCount = 400;  // more than the loop takes in one turn
+  server = &world.server([&](const Query&) {
+    if (server->queries().size() < kCount) return;
+    while (base::Clock::now() < world.loop.now() + 500ms) {
+    }
+    // The first try to run out of time is answered last.
+    for (const Query& each : std::views::reverse(server->queries())) {
+      server->send(each, each.text("a"));
+    }
+  });
+  for (std::size_t i = 0; i < kCount; ++i) {
+    world.ask(question("n" + std::to_string(i) + ".example"));
+    // No more than the server's socket has room for.
+    if (i % 100 == 99) world.run([&] { return server->queries().size() > i; });
+  }
+  world.run_until(kCount);
+  BOOST_TEST(std::ranges::count(world.lookups, "data") == static_cast<std::ptrdiff_t>(kCount));
 }
 
 BOOST_AUTO_TEST_CASE(a_truncated_answer_comes_over_tcp) {

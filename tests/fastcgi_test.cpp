@@ -232,6 +232,33 @@ BOOST_AUTO_TEST_CASE(octets_that_drip_do_not_put_the_end_off) {
   BOOST_TEST(site.seen.empty());
 }
 
+// Found where the process was stopped for longer than a request may take.
+BOOST_AUTO_TEST_CASE(a_request_that_has_come_is_served_though_its_time_is_over) {
+  FastCgiTimeouts timeouts;
+  timeouts.read = 200ms;
+  Site site(timeouts);
+  std::vector<Client> clients;
+  for (int i = 0; i < 300; ++i) {
+    clients.push_back(site.connect());
+    clients.back().send("\1");
+  }
+  BOOST_TEST(site.until([&] { return site.server->connections() == clients.size(); }));
+  site.settle();  // accepted is not begun
+  site.loop.defer([&] {
+    while (Clock::now() < site.loop.now() + 300ms) {
+    }
+    for (const Client& client : clients) {
+      // The last one is more than one read takes.
+      const std::size_t size = &client == &clients.back() ? 60'000 : 1;
+      const std::string octets = request("/" + std::string(size, 'u'));
+      BOOST_TEST(client.send(std::string_view(octets).substr(1)) == octets.size() - 1);
+    }
+  });
+  BOOST_TEST(site.until([&] { return site.server->connections() == 0; }));
+  BOOST_TEST(site.seen.size() == clients.size());
+  for (Client& client : clients) BOOST_TEST(client.answer().has_value());
+}
+
 BOOST_AUTO_TEST_CASE(a_kept_connection_has_its_time_for_each_request) {
   FastCgiTimeouts timeouts;
   timeouts.read = 50ms;

@@ -1,7 +1,9 @@
 #include "base/loop.h"
 
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -36,6 +38,23 @@ struct Pair {
   Fd ours;
   Fd theirs;
 };
+
+// More than one turn of the loop takes, and ready until they are read.
+struct Crowd {
+  Crowd() {
+    for (int i = 0; i < 600; ++i) {
+      fds.emplace_back(::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
+      BOOST_REQUIRE(bool(fds.back()));
+    }
+  }
+
+  std::vector<Fd> fds;
+};
+
+void wait_until(TimePoint when) {
+  while (Clock::now() < when) {
+  }
+}
 
 // A loop that ends by itself where a test does not end it.
 struct GuardedLoop : Loop {
@@ -387,6 +406,103 @@ BOOST_AUTO_TEST_CASE(thousands_of_timers_at_once_do_not_keep_a_descriptor_waitin
   BOOST_TEST(timers == 5000);
   BOOST_TEST(timers_before_the_descriptor > 0);
   BOOST_TEST(timers_before_the_descriptor < 1000);
+}
+
+// What had come while the process was stopped was once given up by timers that had run out
+// meanwhile, behind the first events.
+BOOST_AUTO_TEST_CASE(all_that_is_ready_is_told_before_any_timer_that_is_overdue) {
+  GuardedLoop loop;
+  const Crowd crowd;
+  std::size_t told = 0;
+  for (const Fd& fd : crowd.fds) {
+    loop.watch(fd.get(), EPOLLIN, [&told, &fd](std::uint32_t) {
+      std::uint64_t count = 0;
+      BOOST_TEST(::read(fd.get(), &count, sizeof count) == 8);
+      ++told;
+    });
+  }
+  int timers = 0;
+  for (int i = 0; i < 100; ++i) {
+    loop.at(loop.now() + 1ms, [&] {
+      BOOST_TEST(told == crowd.fds.size());
+      if (++timers == 100) loop.stop();
+    });
+  }
+  wait_until(loop.now() + 2ms);
+  loop.run();
+  BOOST_TEST(timers == 100);
+}
+
+BOOST_AUTO_TEST_CASE(
+    what_comes_while_events_are_told_is_told_before_timers_that_run_out_meanwhile) {
+  GuardedLoop loop;
+  const Pair first;
+  const Pair second;
+  std::string order;
+  first.send();
+  loop.watch(first.ours.get(), EPOLLIN, [&](std::uint32_t) {
+    first.receive();
+    order += '1';
+    loop.after(1ms, [&] {
+      order += 't';
+      loop.stop();
+    });
+    second.send();
+    wait_until(loop.now() + 2ms);
+  });
+  loop.watch(second.ours.get(), EPOLLIN, [&](std::uint32_t) {
+    second.receive();
+    order += '2';
+  });
+  loop.run();
+  BOOST_TEST(order == "12t");
+}
+
+// As it is after SIGSTOP and SIGCONT: the wait has ended, and nobody has said for what.
+int interrupting_fd = -1;
+TimePoint interrupted_until;
+
+BOOST_AUTO_TEST_CASE(a_wait_that_is_interrupted_is_no_word_that_nothing_has_come) {
+  GuardedLoop loop;
+  const Pair pair;
+  interrupting_fd = pair.theirs.get();
+  struct sigaction action {};
+  struct sigaction before {};
+  action.sa_handler = [](int) {
+    BOOST_REQUIRE(::write(interrupting_fd, "x", 1) == 1);
+    wait_until(interrupted_until);
+  };
+  BOOST_REQUIRE(::sigaction(SIGALRM, &action, &before) == 0);
+  std::string order;
+  loop.watch(pair.ours.get(), EPOLLIN, [&](std::uint32_t) { order += pair.receive(); });
+  const TimePoint due = Clock::now() + 50ms;
+  interrupted_until = due + 1ms;
+  loop.at(due, [&] {
+    order += 't';
+    loop.stop();
+  });
+  const itimerval soon{{}, {0, 5000}};
+  BOOST_REQUIRE(::setitimer(ITIMER_REAL, &soon, nullptr) == 0);
+  loop.run();
+  ::sigaction(SIGALRM, &before, nullptr);
+  BOOST_TEST(order == "xt");
+}
+
+BOOST_AUTO_TEST_CASE(descriptors_that_are_always_ready_hold_a_timer_up_for_one_round) {
+  GuardedLoop loop;
+  const Crowd crowd;
+  std::size_t told = 0;
+  for (const Fd& fd : crowd.fds) loop.watch(fd.get(), EPOLLIN, [&](std::uint32_t) { ++told; });
+  int timers = 0;
+  Loop::Task task = [&] {
+    if (++timers == 10) return loop.stop();
+    loop.at(loop.now(), task);
+  };
+  loop.at(loop.now(), task);
+  loop.run();
+  BOOST_TEST(timers == 10);
+  // What is left of the round in which it was set, and the next one.
+  BOOST_TEST(told <= 20 * (crowd.fds.size() + 256));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

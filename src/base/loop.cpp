@@ -28,7 +28,7 @@ constexpr std::size_t kSweepFrom = 1024;
 
 }  // namespace
 
-Loop::Loop() : epoll_(::epoll_create1(EPOLL_CLOEXEC)), now_(Clock::now()) {
+Loop::Loop() : epoll_(::epoll_create1(EPOLL_CLOEXEC)), now_(Clock::now()), heard_until_(now_) {
   if (!epoll_) fail("epoll_create1");
 }
 
@@ -108,26 +108,45 @@ void Loop::read_signals() {
   }
 }
 
-int Loop::milliseconds_to_wait() {
+int Loop::milliseconds_to_wait(TimePoint now) {
   if (!deferred_.empty()) return 0;
   while (!alarms_.empty() && !timers_.contains(alarms_.front().id)) {
     std::pop_heap(alarms_.begin(), alarms_.end(), std::greater<>{});
     alarms_.pop_back();
   }
   if (alarms_.empty()) return -1;
-  // Not now_: the callbacks of this turn took their time.
-  const auto wait = alarms_.front().when - Clock::now();
+  const auto wait = alarms_.front().when - now;
   if (wait <= Duration::zero()) return 0;
   // Rounded up: waking a little early would only turn the loop once for nothing.
   const auto rounded = std::chrono::ceil<std::chrono::milliseconds>(wait).count();
   return static_cast<int>(std::min<std::int64_t>(rounded, 60'000));
 }
 
+// The kernel was asked at this time, and told of so many descriptors. There may be more than one
+// turn can take: they come round robin (epoll_wait(2)), so those that were ready when a round began
+// have had their turn after as many events as there were watches. To wait until none is left
+// instead would let a flood keep all timers from running.
+void Loop::note_heard(TimePoint asked, int count) {
+  if (count < 0) return;  // interrupted, as after SIGCONT: nothing is known
+  const auto told = static_cast<std::size_t>(count);
+  if (count < kEventsPerTurn) {
+    heard_until_ = asked;
+    round_left_ = 0;
+    return;
+  }
+  if (round_left_ == 0) {
+    round_began_ = asked;
+    round_left_ = watches_.size();
+  }
+  round_left_ -= std::min(round_left_, told);
+  if (round_left_ == 0) heard_until_ = round_began_;
+}
+
 void Loop::run_timers() {
   // A timer that is set by one of these waits for the next turn, even if it is due: one that sets
   // itself again must not keep the descriptors waiting.
   due_.clear();
-  while (!alarms_.empty() && alarms_.front().when <= now_ && due_.size() < kTimersPerTurn) {
+  while (!alarms_.empty() && alarms_.front().when <= heard_until_ && due_.size() < kTimersPerTurn) {
     due_.push_back(alarms_.front().id);
     std::pop_heap(alarms_.begin(), alarms_.end(), std::greater<>{});
     alarms_.pop_back();
@@ -154,9 +173,12 @@ void Loop::run() {
   now_ = Clock::now();
   run_deferred();
   while (running_) {
+    // Not now_: the callbacks of the turn before took their time.
+    const TimePoint asked = Clock::now();
     const int count =
-        ::epoll_wait(epoll_.get(), events.data(), kEventsPerTurn, milliseconds_to_wait());
+        ::epoll_wait(epoll_.get(), events.data(), kEventsPerTurn, milliseconds_to_wait(asked));
     now_ = Clock::now();
+    note_heard(asked, count);
     for (int i = 0; i < count; ++i) {
       const auto found = watches_.find(events[static_cast<std::size_t>(i)].data.u64);
       if (found == watches_.end()) continue;

@@ -55,6 +55,11 @@ class Loop {
   // The time at which the current turn of the loop began.
   TimePoint now() const { return now_; }
 
+  // All that had come to the descriptors by this time has been told. A timer runs once this has
+  // reached its time, so what is already there is never given up for being late, however long the
+  // process was stopped.
+  TimePoint heard_until() const { return heard_until_; }
+
   // Turns until stop().
   void run();
   void stop() { running_ = false; }
@@ -72,7 +77,8 @@ class Loop {
     }
   };
 
-  int milliseconds_to_wait();
+  int milliseconds_to_wait(TimePoint now);
+  void note_heard(TimePoint asked, int count);
   void run_timers();
   void run_deferred();
   void read_signals();
@@ -80,6 +86,9 @@ class Loop {
   Fd epoll_;
   Fd signals_;
   TimePoint now_;
+  TimePoint heard_until_;
+  TimePoint round_began_;
+  std::size_t round_left_ = 0;  // events until all that was ready when the round began is told
   bool running_ = false;
   std::uint64_t next_id_ = 1;
   std::unordered_map<WatchId, Watch> watches_;

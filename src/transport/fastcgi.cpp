@@ -34,6 +34,10 @@ constexpr std::chrono::milliseconds kAcceptPause{50};
 // A request has one or two KB.
 constexpr std::size_t kReadSize = std::size_t{16} * 1024;
 
+// Reads of one turn from a connection: what the largest request takes. When its time is over, no
+// part of a request that is there lies unread.
+constexpr int kReadsPerTurn = 16;
+
 // Reads of one turn from a connection whose octets are thrown away.
 constexpr int kDiscardsPerTurn = 16;
 
@@ -173,7 +177,8 @@ void FastCgiServer::start_time(Position connection) {
 void FastCgiServer::expire(Stage& stage) {
   stage.timer = 0;
   Connections& waiting = stage.connections;
-  while (!waiting.empty() && waiting.front().deadline <= loop_.now()) close(waiting.begin());
+  while (!waiting.empty() && waiting.front().deadline <= loop_.heard_until())
+    close(waiting.begin());
   if (waiting.empty()) return;
   stage.timer = loop_.at(waiting.front().deadline, [this, &stage] { expire(stage); });
 }
@@ -204,7 +209,7 @@ void FastCgiServer::on_events(Position connection, std::uint32_t events) {
         read(connection);
       } else {
         const std::string octets = std::exchange(connection->unread, {});
-        take(connection, octets);
+        if (take(connection, octets)) read(connection);
       }
       return;
     case Phase::kHeld:
@@ -223,36 +228,41 @@ void FastCgiServer::on_events(Position connection, std::uint32_t events) {
 
 void FastCgiServer::read(Position connection) {
   std::array<char, kReadSize> buffer;
-  const ssize_t count = ::recv(connection->fd.get(), buffer.data(), buffer.size(), 0);
-  connection->all_read = count < static_cast<ssize_t>(buffer.size());
-  if (count > 0) {
-    take(connection, {buffer.data(), static_cast<std::size_t>(count)});
-  } else if (count < 0 && would_wait(errno)) {
-    wait_for(connection, EPOLLIN);
-  } else {
-    close(connection);
+  for (int i = 0; i < kReadsPerTurn; ++i) {
+    const ssize_t count = ::recv(connection->fd.get(), buffer.data(), buffer.size(), 0);
+    if (count < 0 && would_wait(errno)) break;
+    if (count <= 0) {
+      close(connection);
+      return;
+    }
+    const bool all_read = count < static_cast<ssize_t>(buffer.size());
+    connection->all_read = all_read;
+    if (!take(connection, {buffer.data(), static_cast<std::size_t>(count)})) return;
+    if (all_read) break;
   }
+  wait_for(connection, EPOLLIN);
 }
 
-void FastCgiServer::take(Position connection, std::string_view octets) {
+// True if the request needs more than these octets; otherwise the connection may be gone after.
+bool FastCgiServer::take(Position connection, std::string_view octets) {
   const auto [status, consumed] = connection->reader.feed(octets);
   switch (status) {
     case RequestReader::Status::kNeedMore:
       if (connection->phase == Phase::kIdle) move_to(connection, Phase::kReading);
-      wait_for(connection, EPOLLIN);
-      return;
+      return true;
     case RequestReader::Status::kRequest:
       connection->body_unread = false;
       hand_on(connection, octets.substr(consumed));
-      return;
+      break;
     case RequestReader::Status::kBodyTooLarge:
       connection->body_unread = true;
       hand_on(connection, {});
-      return;
+      break;
     case RequestReader::Status::kBad:
       close(connection);
-      return;
+      break;
   }
+  return false;
 }
 
 void FastCgiServer::hand_on(Position connection, std::string_view rest) {

@@ -113,7 +113,7 @@ class FastCgiServer {
   void wait_for(Position connection, std::uint32_t events);
   void on_events(Position connection, std::uint32_t events);
   void read(Position connection);
-  void take(Position connection, std::string_view octets);
+  bool take(Position connection, std::string_view octets);
   void hand_on(Position connection, std::string_view rest);
   void write(Position connection);
   void finish(Position connection);

@@ -12,15 +12,17 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import fastcgi_client
 import pytest
 from crowd import Crowd, client_address
-from dns_message import txt
-from held import begin, locations
-from injector import Behaviour, Injector, Rule
+from dns_message import parse_query, txt
+from fastcgi_client import Connection
+from held import answer, begin, locations
+from injector import Behaviour, Injector, Rule, respond
 from load import CACHED, COLD, GOOD, Load
 from processes import BUILD, RELAY, SLOWNESS, Process, Workspace, answers_at, wait_until
 from quick_dns import QuickDns
-from relay import Relay, clean_environment, config_text, listening_socket, start_on_stdin
+from relay import CHALLENGE, Relay, clean_environment, config_text, listening_socket, start_on_stdin
 
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 MIXED = {COLD: 1, CACHED: 1}
@@ -266,3 +268,44 @@ def test_without_standard_error(workspace: Workspace, dns: QuickDns, script: str
     with Load(address, MIXED) as load:
         load.goes_on(300)
     assert process.running()
+
+
+def state_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def half_a_request(address: str) -> tuple[Connection, bytes]:
+    """One that has begun, and what is left of it."""
+    octets = fastcgi_client.whole_request(fastcgi_client.cgi_variables("/health", "localhost"))
+    connection = Connection(address)
+    connection.send(octets[:20])
+    return connection, octets[20:]
+
+
+def test_what_comes_while_the_process_is_stopped_is_served(workspace: Workspace) -> None:
+    """For longer than a request, or an answer of the DNS, may take: a virtual machine that is moved, a laptop's lid."""
+    count = 50
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(20)
+        dns = {"timeout_ms": 2000, "attempts": 1, "deadline_ms": 2000}
+        relay = Relay(workspace, config_text(f"127.0.0.1:{server.getsockname()[1]}", {"dns": dns}))
+        address = str(relay.address)
+        begun = [half_a_request(address) for _ in range(count)]
+        # Accepted in their order: once these are asked for, those have begun.
+        held = [begin(address, f"n{number}") for number in range(count)]
+        queries = [server.recvfrom(4096) for _ in range(2 * count)]
+        wait_until(lambda: state_of(relay.process.pid) == "S", "it to wait")
+        relay.process.signal(signal.SIGSTOP)
+        wait_until(lambda: state_of(relay.process.pid) == "T", "it to stop")
+        stopped = time.monotonic()
+        for connection, rest in begun:
+            connection.send(rest)
+        for octets, asker in queries:
+            query = parse_query(octets)
+            for packet in respond(query, Behaviour(), False):
+                server.sendto(packet.octets, asker)
+        wait_until(lambda: time.monotonic() - stopped > 3.5, "the times of all of them to be over")
+        relay.process.signal(signal.SIGCONT)
+        assert [response and response.status for response in map(answer, (one for one, _ in begun))] == [200] * count
+        assert locations(held) == [GOOD] * count
