@@ -122,26 +122,6 @@ int Loop::milliseconds_to_wait(TimePoint now) {
   return static_cast<int>(std::min<std::int64_t>(rounded, 60'000));
 }
 
-// The kernel was asked at this time, and told of so many descriptors. There may be more than one
-// turn can take: they come round robin (epoll_wait(2)), so those that were ready when a round began
-// have had their turn after as many events as there were watches. To wait until none is left
-// instead would let a flood keep all timers from running.
-void Loop::note_heard(TimePoint asked, int count) {
-  if (count < 0) return;  // interrupted, as after SIGCONT: nothing is known
-  const auto told = static_cast<std::size_t>(count);
-  if (count < kEventsPerTurn) {
-    heard_until_ = asked;
-    round_left_ = 0;
-    return;
-  }
-  if (round_left_ == 0) {
-    round_began_ = asked;
-    round_left_ = watches_.size();
-  }
-  round_left_ -= std::min(round_left_, told);
-  if (round_left_ == 0) heard_until_ = round_began_;
-}
-
 void Loop::run_timers() {
   // A timer that is set by one of these waits for the next turn, even if it is due: one that sets
   // itself again must not keep the descriptors waiting.
@@ -175,18 +155,33 @@ void Loop::run() {
   while (running_) {
     // Not now_: the callbacks of the turn before took their time.
     const TimePoint asked = Clock::now();
+    if (!in_round_) {
+      in_round_ = true;
+      ++round_;
+      round_began_ = asked;
+    }
     const int count =
         ::epoll_wait(epoll_.get(), events.data(), kEventsPerTurn, milliseconds_to_wait(asked));
     now_ = Clock::now();
-    note_heard(asked, count);
+    bool came_round = false;
     for (int i = 0; i < count; ++i) {
       const auto found = watches_.find(events[static_cast<std::size_t>(i)].data.u64);
       if (found == watches_.end()) continue;
+      came_round |= found->second.told_in == round_;
+      found->second.told_in = round_;
       // The callback may forget its own watch: it runs from a copy, which costs no allocation for
       // the two-word captures used here.
       const OnEvents on_events = found->second.on_events;
       on_events(events[static_cast<std::size_t>(i)].events);
       run_deferred();
+    }
+    // A wait that was interrupted, as after SIGCONT, says nothing. Where more may be ready than one
+    // turn takes, they come round robin (epoll_wait(2)): once one comes again, all that were ready
+    // when the round began have had their turn. To wait until none is left instead would let a
+    // flood keep all timers from running.
+    if (count >= 0 && (count < kEventsPerTurn || came_round)) {
+      heard_until_ = count < kEventsPerTurn ? asked : round_began_;
+      in_round_ = false;
     }
     run_timers();
     run_deferred();

@@ -68,6 +68,7 @@ class Loop {
   struct Watch {
     int fd;
     OnEvents on_events;
+    std::uint64_t told_in = 0;  // round
   };
   struct Alarm {
     TimePoint when;
@@ -78,7 +79,6 @@ class Loop {
   };
 
   int milliseconds_to_wait(TimePoint now);
-  void note_heard(TimePoint asked, int count);
   void run_timers();
   void run_deferred();
   void read_signals();
@@ -88,7 +88,8 @@ class Loop {
   TimePoint now_;
   TimePoint heard_until_;
   TimePoint round_began_;
-  std::size_t round_left_ = 0;  // events until all that was ready when the round began is told
+  std::uint64_t round_ = 0;
+  bool in_round_ = false;
   bool running_ = false;
   std::uint64_t next_id_ = 1;
   std::unordered_map<WatchId, Watch> watches_;

@@ -177,8 +177,9 @@ void FastCgiServer::start_time(Position connection) {
 void FastCgiServer::expire(Stage& stage) {
   stage.timer = 0;
   Connections& waiting = stage.connections;
-  while (!waiting.empty() && waiting.front().deadline <= loop_.heard_until())
+  while (!waiting.empty() && waiting.front().deadline <= loop_.heard_until()) {
     close(waiting.begin());
+  }
   if (waiting.empty()) return;
   stage.timer = loop_.at(waiting.front().deadline, [this, &stage] { expire(stage); });
 }
