@@ -52,12 +52,18 @@ class DnsServer {
       : loop_(loop), script_(std::move(script)), v6_(v6) {
     while (!bind(tcp)) {
     }
-    loop_.watch(udp_.get(), EPOLLIN, [this](std::uint32_t) { on_datagram(); });
+    loop_.watch(udp_.get(), EPOLLIN, [this](std::uint32_t) { take_datagram(); });
     if (tcp) loop_.watch(listener_.get(), EPOLLIN, [this](std::uint32_t) { on_connection(); });
   }
 
   const base::Endpoint& endpoint() const { return endpoint_; }
   const std::vector<Query>& queries() const { return queries_; }
+  // Those too that the loop has not told of yet.
+  const std::vector<Query>& queries_so_far() {
+    while (take_datagram()) {
+    }
+    return queries_;
+  }
 
   void send(const Query& to, const Message& message) { send_raw(to, message.octets()); }
   void send_raw(const Query& to, std::vector<std::uint8_t> octets) {
@@ -101,16 +107,17 @@ class DnsServer {
            ::listen(listener_.get(), 16) == 0;
   }
 
-  void on_datagram() {
+  bool take_datagram() {
     Query query;
     query.packet.resize(1024);
     query.from_size = sizeof query.from;
     const ssize_t size = ::recvfrom(udp_.get(), query.packet.data(), query.packet.size(), 0,
                                     reinterpret_cast<sockaddr*>(&query.from), &query.from_size);
-    if (size < 0) return;
+    if (size < 0) return false;
     query.packet.resize(static_cast<std::size_t>(size));
     queries_.push_back(query);
     script_(query);
+    return true;
   }
 
   void on_connection() {

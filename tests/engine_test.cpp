@@ -481,6 +481,67 @@ BOOST_AUTO_TEST_CASE(a_look_up_that_all_have_left_ends_in_the_cache) {
   BOOST_TEST(world.heard.empty());
 }
 
+BOOST_AUTO_TEST_CASE(a_look_up_that_all_have_left_is_not_tried_again_and_not_remembered) {
+  World world;
+  DnsServer& server = world.server([](const Query&) {});
+  world.ask();
+  world.engine().leave(kText, 1);
+  world.run([&] { return world.engine().in_flight() == 0; });
+  BOOST_TEST(server.queries().size() == 1u);
+  BOOST_TEST((world.lookups == std::vector<std::string>{"timeout"}));
+  Answer answer;
+  BOOST_TEST(!world.engine().cached(kText, answer));
+  BOOST_TEST(world.heard.empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_look_up_that_all_have_left_asks_nobody_else_after_a_failure) {
+  World world;
+  DnsServer* bad = nullptr;
+  bad = &world.server([&](const Query& query) { bad->send(query, query.reply(kServFail)); });
+  world.ask();
+  world.engine().leave(kText, 1);
+  world.run([&] { return world.engine().in_flight() == 0; });
+  BOOST_TEST(bad->queries().size() == 1u);
+  BOOST_TEST((world.lookups == std::vector<std::string>{"failure"}));
+}
+
+BOOST_AUTO_TEST_CASE(a_look_up_that_all_have_left_goes_on_for_who_joins_it) {
+  World world;
+  DnsServer& server = world.server([](const Query&) {});
+  world.ask(kText, 1);
+  world.engine().leave(kText, 1);
+  world.ask(kText, 2);
+  world.run_until(1);
+  BOOST_TEST(world.heard.at(0).ticket == 2u);
+  BOOST_TEST(server.queries().size() == 3u);
+}
+
+// Thousands that tried again once made the deadlines of their requests late.
+BOOST_AUTO_TEST_CASE(a_timer_that_comes_due_meanwhile_waits_for_few_tries) {
+  World world;
+  DnsServer& server = world.server([](const Query&) {});
+  constexpr std::size_t kCount = 200;
+  for (std::size_t i = 0; i < kCount; ++i) {
+    world.ask(question("n" + std::to_string(i) + ".example"));
+  }
+  world.run([&] { return server.queries().size() == kCount; });
+  const auto due = world.loop.now() + 100ms;
+  std::size_t tried_before = 0;
+  bool ran = false;
+  world.loop.at(due, [&] {
+    tried_before = server.queries_so_far().size() - kCount;
+    ran = true;
+  });
+  world.loop.defer([&] {
+    while (base::Clock::now() < due + 1ms) {
+    }
+  });
+  world.run([&] { return ran; });
+  BOOST_TEST(tried_before < kCount / 2);
+  world.run_until(kCount);
+  BOOST_TEST(server.queries().size() == 3 * kCount);
+}
+
 BOOST_AUTO_TEST_CASE(who_is_being_told_may_ask_and_leave_for_others) {
   World world;
   DnsServer* server = nullptr;

@@ -16,6 +16,11 @@ using protocol::Question;
 // next turn.
 constexpr int kMessagesPerTurn = 16;
 
+// To try again takes some twenty microseconds, and thousands may have to at once. Between so many
+// of them the loop looks at the descriptors, and runs all timers that have come due meanwhile:
+// those are the deadlines of requests.
+constexpr int kRetriesPerTurn = 16;
+
 Answer answer_of(Outcome outcome) {
   Answer answer;
   answer.outcome = outcome;
@@ -66,6 +71,7 @@ struct Engine::Lookup {
   TimePoint sent;
   Exchange exchange;
   base::Loop::TimerId timer = 0;
+  bool overdue = false;
   std::vector<Waiter> waiters;
 };
 
@@ -81,6 +87,7 @@ Engine::Engine(base::Loop& loop, Settings settings, const CacheSettings& cache_s
 }
 
 Engine::~Engine() {
+  loop_.cancel(overdue_timer_);
   for (const auto& [question, lookup] : lookups_) loop_.cancel(lookup->timer);
 }
 
@@ -144,6 +151,12 @@ void Engine::refresh_servers() {
 // after.
 void Engine::advance(Lookup& lookup, Next next) {
   while (const Send* order = std::get_if<Send>(&next)) {
+    // The answer to what was sent may still be of use to the cache; to ask again would be for
+    // nobody. How far it has come is no outcome to keep: whoever asks next has all tries.
+    if (lookup.waiters.empty()) {
+      end(lookup, answer_of(lookup.query.so_far()));
+      return;
+    }
     switch (send(lookup, *order)) {
       case Exchange::Opened::kYes:
         return;
@@ -161,11 +174,9 @@ void Engine::advance(Lookup& lookup, Next next) {
 Exchange::Opened Engine::send(Lookup& lookup, const Send& send) {
   lookup.current = send;
   lookup.sent = loop_.now();
+  lookup.overdue = false;
   loop_.cancel(lookup.timer);
-  lookup.timer = loop_.at(send.until, [this, &lookup] {
-    if (!lookup.current->tcp) servers_.timed_out(lookup.server(), lookup.sent, loop_.now());
-    advance(lookup, lookup.query.on_timeout(loop_.now()));
-  });
+  lookup.timer = loop_.at(send.until, [this, &lookup] { run_out(lookup); });
   return lookup.exchange.open(lookup.server(), send.tcp,
                               make_query(lookup.question, send.id, send.edns, settings_.checking),
                               [this, &lookup](std::uint32_t) { on_ready(lookup); });
@@ -201,16 +212,43 @@ Next Engine::give_up_server(Lookup& lookup) {
   return lookup.query.on_error(loop_.now());
 }
 
-void Engine::finish(Lookup& finished, const Answer& answer) {
-  const auto lookup = lookups_.extract(finished.question);
+void Engine::run_out(Lookup& lookup) {
+  lookup.overdue = true;
+  overdue_.push_back(lookup.question);
+  if (overdue_timer_ == 0) overdue_timer_ = loop_.at(loop_.now(), [this] { retry_some(); });
+}
+
+void Engine::retry_some() {
+  overdue_timer_ = 0;
+  for (int i = 0; i < kRetriesPerTurn && !overdue_.empty(); ++i) {
+    const auto found = lookups_.find(overdue_.front());
+    overdue_.pop_front();
+    // Its answer may have come meanwhile, and it may have begun anew.
+    if (found != lookups_.end() && found->second->overdue) time_out(*found->second);
+  }
+  if (!overdue_.empty()) overdue_timer_ = loop_.at(loop_.now(), [this] { retry_some(); });
+}
+
+void Engine::time_out(Lookup& lookup) {
+  if (!lookup.current->tcp) servers_.timed_out(lookup.server(), lookup.sent, loop_.now());
+  advance(lookup, lookup.query.on_timeout(loop_.now()));
+}
+
+void Engine::finish(Lookup& lookup, const Answer& answer) {
+  cache_.put(lookup.question, answer, loop_.now());
+  end(lookup, answer);
+}
+
+void Engine::end(Lookup& ended, const Answer& answer) {
+  const auto lookup = lookups_.extract(ended.question);
   Lookup& own = *lookup.mapped();
   loop_.cancel(own.timer);
   own.exchange.close();
-  cache_.put(own.question, answer, loop_.now());
   if (observer_) {
     observer_->on_lookup(own.question.type, answer.outcome, loop_.now() - own.started);
     observer_->on_answered(own.question, own.server(), loop_.now() - own.started);
   }
+  if (own.waiters.empty()) return;
   std::ranges::reverse(own.waiters);
   deliver({own.question, answer, std::move(own.waiters)});
 }

@@ -86,6 +86,10 @@ class Engine final : public Resolver {
   Exchange::Opened send(Lookup& lookup, const Send& send);
   void on_ready(Lookup& lookup);
   Next give_up_server(Lookup& lookup);
+  void run_out(Lookup& lookup);
+  void retry_some();
+  void time_out(Lookup& lookup);
+  void end(Lookup& lookup, const protocol::Answer& answer);
   void finish(Lookup& lookup, const protocol::Answer& answer);
   void deliver(Delivery delivery);
   void tell();
@@ -100,6 +104,8 @@ class Engine final : public Resolver {
   ResolvConf resolv_conf_;
   Servers servers_;
   std::unordered_map<protocol::Question, std::unique_ptr<Lookup>, KeyedHash> lookups_;
+  std::deque<protocol::Question> overdue_;  // whose try has run out of time, in that order
+  base::Loop::TimerId overdue_timer_ = 0;
   std::deque<Delivery> deliveries_;
   std::array<std::uint8_t, kMaxMessage + 1> buffer_;
 };

@@ -33,9 +33,9 @@ class Resolver {
   // reported otherwise than as an Outcome.
   virtual void ask(const protocol::Question& question, Ticket ticket, Listener& listener) = 0;
 
-  // The asker waits no longer (its deadline came). The look-up goes on for the others and the
-  // cache. Returns what is known of it: kFailure if a server has answered with a failure, else
-  // kTimeout.
+  // The asker waits no longer (its deadline came). The look-up goes on for the others; if there are
+  // none, it still takes the answer to what it has sent, for the cache, and asks no more. Returns
+  // what is known of it: kFailure if a server has answered with a failure, else kTimeout.
   virtual protocol::Outcome leave(const protocol::Question& question, Ticket ticket) = 0;
 };
 

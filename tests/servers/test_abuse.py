@@ -127,6 +127,26 @@ def test_thousands_of_names_that_never_answer_delay_no_good_one(workspace: Works
     print(f"{count} held: {memory // MEGABYTE} MB, a good name p99 {p99(beside) * 1e3:.1f} ms, alone {p99(alone) * 1e3:.1f} ms")
 
 
+def test_deadlines_hold_while_thousands_of_look_ups_are_tried_again(workspace: Workspace, dns: str) -> None:
+    """All requests begin, and so are late, at about the same time; their look-ups were to be tried again just then."""
+    count = HELD
+    if count * 3 + 1000 > open_files():
+        pytest.skip(f"{count} requests take more than the {open_files()} descriptors of this machine")
+    log = workspace.fresh("relay.log")
+    deadline = int(2000 * min(SLOWNESS, 2.0))
+    # The sixth try is due a little before the deadline.
+    waiting = {"timeout_ms": int(deadline * 0.15), "attempts": 10, "deadline_ms": deadline}
+    relay = Relay(workspace, config_text(dns, {"dns": waiting, "log": {"target": str(log)}}))
+    with Crowd(relay.address) as crowd:
+        hold(crowd, count)
+        crowd.read_all(2 * PATIENCE)
+    late = [float(text) - deadline for text in re.findall(r"reason=dns-timeout.* total_ms=([0-9.]+)", log.read_text())]
+    assert len(late) > count / 2 and max(late) <= 200 * SLOWNESS
+    # Nobody waits for those, so they end with the try that was under way.
+    wait_until(lambda: relay.metrics()["dns_in_flight"] == 0, "the look-ups to end", deadline / 1000)
+    print(f"{count} at once: {max(late):.0f} ms after the deadline at most")
+
+
 def refusals(crowd: Crowd) -> Counter[tuple[int, str | None]]:
     crowd.read(0.0)
     return Counter((one.response().status, one.response().reason) for one in crowd.members if one.received)
