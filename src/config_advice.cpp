@@ -8,6 +8,7 @@
 #include "base/public_suffix.h"
 #include "protocol/decide.h"
 #include "protocol/gateway.h"
+#include "state_file.h"
 
 namespace http01 {
 namespace {
@@ -130,10 +131,16 @@ class Adviser {
 
   void service() {
     if (config_.policy.canary) canary(config_.policy.canary->text());
-    if (!config_.state_file.empty()) writable("service.state_file", config_.state_file);
+    if (!config_.state_file.empty()) state_file();
     if (config_.log.target != "stderr" && config_.log.target != "syslog") {
       writable("log.target", config_.log.target);
     }
+  }
+
+  void state_file() {
+    const std::string obstacle = StateFile::obstacle(config_.state_file);
+    if (obstacle.empty()) return writable("service.state_file", config_.state_file);
+    say("service.state_file", obstacle + ": each process counts alone");
   }
 
   void canary(const std::string& domain) {

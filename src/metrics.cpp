@@ -140,7 +140,7 @@ base::Result<bool> Metrics::use_state_file(const std::string& path) {
 }
 
 base::Result<bool> Metrics::open_state_file(const std::string& path) {
-  auto file = StateFile::open(path, sizeof(Shared), Shared::layout());
+  auto file = StateFile::open(path, sizeof(Shared), Shared::layout(), file_ ? &*file_ : nullptr);
   if (!file) return base::Failure{file.error()};
   const bool replaced = file->replaced();
   file_.emplace(std::move(*file));

@@ -38,6 +38,8 @@ class Metrics final : public dns::Engine::Observer {
   // Counts in this file from now on, "" for memory of its own. True: a file of another version
   // stood there and was replaced. The failure says why it cannot be used; what was before stays.
   base::Result<bool> use_state_file(const std::string& path);
+  // The one that is counted in, "" for none.
+  const std::string& state_file() const { return path_; }
   // To be called before something is counted; looks once a second at most. If the file is no longer
   // what its path names, goes on in the one that is. Returns what the log must say, mostly nothing.
   std::string look_after(base::TimePoint now);

@@ -104,7 +104,10 @@ void Service::show_gauges_soon() {
 void Service::open_state_file() {
   const auto opened = metrics_.use_state_file(config_->state_file);
   if (!opened) {
-    log_.error("service.state_file: " + opened.error() + "; this process counts alone");
+    const std::string& before = metrics_.state_file();
+    log_.error(
+        "service.state_file: " + opened.error() +
+        (before.empty() ? "; this process counts alone" : "; counting goes on in " + before));
   } else if (*opened) {
     log_.warn("service.state_file: " + config_->state_file +
               ": was of another version and is begun anew");

@@ -18,7 +18,7 @@ namespace {
 using base::Failure;
 
 // What the file begins with. "relaystt", as the machine writes numbers: a file from a machine of
-// the other byte order is another layout.
+// the other byte order is none of ours.
 struct Header {
   std::uint64_t magic;
   std::uint32_t layout;
@@ -59,6 +59,46 @@ bool is_of_layout(int fd, const Header& wanted) {
          std::memcmp(&header, &wanted, sizeof header) == 0;
 }
 
+const char* kind_of(mode_t mode) {
+  if (S_ISDIR(mode)) return "a directory";
+  if (S_ISLNK(mode)) return "a symbolic link";
+  if (S_ISFIFO(mode)) return "a pipe";
+  if (S_ISSOCK(mode)) return "a socket";
+  return "a device";
+}
+
+// Opens a regular file, or says what else is there: to open a device may do something, to open a
+// pipe may wait. With no file and nothing said, errno has the reason.
+base::Fd open_regular(const std::string& path, int flags, std::string& obstacle) {
+  struct stat there {};
+  if (::lstat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode)) {
+    obstacle = path + ": is " + kind_of(there.st_mode) + ", which is never replaced";
+    return {};
+  }
+  return base::Fd(::open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
+}
+
+// A file that is empty, or begins as ours do, of whatever version.
+bool may_be_replaced(int fd) {
+  struct stat file {};
+  std::uint64_t magic = 0;
+  return ::fstat(fd, &file) == 0 && S_ISREG(file.st_mode) &&
+         (file.st_size == 0 ||
+          (::pread(fd, &magic, sizeof magic, 0) == static_cast<ssize_t>(sizeof magic) &&
+           magic == kMagic));
+}
+
+bool is_same_file(int one, int other) {
+  struct stat a {};
+  struct stat b {};
+  return ::fstat(one, &a) == 0 && ::fstat(other, &b) == 0 && a.st_dev == b.st_dev &&
+         a.st_ino == b.st_ino;
+}
+
+std::string not_ours(const std::string& path) {
+  return path + ": is a file, but not a state file, and is never replaced";
+}
+
 // Blocks for all of it: what a full disk has no room for is said now, not by a signal later.
 bool give_room(int fd, std::uint32_t size) {
   errno = ::posix_fallocate(fd, 0, static_cast<off_t>(size));
@@ -85,8 +125,14 @@ bool put_new(const std::string& path, const Header& header, bool replace) {
 
 }  // namespace
 
+std::string StateFile::obstacle(const std::string& path) {
+  std::string obstacle;
+  const base::Fd fd = open_regular(path, O_RDONLY, obstacle);
+  return fd && !may_be_replaced(fd.get()) ? not_ours(path) : obstacle;
+}
+
 base::Result<StateFile> StateFile::open(const std::string& path, std::size_t octets,
-                                        std::uint32_t layout) {
+                                        std::uint32_t layout, const StateFile* before) {
   const Header header = header_of(octets, layout);
   StateFile file;
   file.path_ = path;
@@ -94,7 +140,10 @@ base::Result<StateFile> StateFile::open(const std::string& path, std::size_t oct
   file.layout_ = layout;
   // The first time it may not be there yet or not be ours, the second time be another process's.
   for (int attempt = 0; attempt < 3; ++attempt) {
-    base::Fd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+    std::string obstacle;
+    base::Fd fd = open_regular(path, O_RDWR, obstacle);
+    if (!obstacle.empty()) return Failure{obstacle};
+    if (!fd && errno != ENOENT) return Failure{last_error(path)};
     if (fd && is_of_layout(fd.get(), header)) {
       void* const mapping =
           ::mmap(nullptr, file.size_, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
@@ -104,7 +153,8 @@ base::Result<StateFile> StateFile::open(const std::string& path, std::size_t oct
       file.fd_ = std::move(fd);
       return file;
     }
-    if (!fd && errno != ENOENT) return Failure{last_error(path)};
+    const bool is_before = fd && before != nullptr && is_same_file(fd.get(), before->fd_.get());
+    if (fd && !is_before && !may_be_replaced(fd.get())) return Failure{not_ours(path)};
     if (fd) file.replaced_ = true;
     if (!put_new(path, header, bool(fd))) return Failure{last_error(path)};
   }
@@ -132,19 +182,19 @@ StateFile::~StateFile() {
 void* StateFile::data() const { return static_cast<char*>(mapping_) + sizeof(Header); }
 
 StateFile::Path StateFile::path_now() const {
-  const base::Fd fd(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  std::string obstacle;
+  const base::Fd fd = open_regular(path_, O_RDONLY, obstacle);
   // Short of descriptors, say, nothing is known.
-  if (!fd) return errno == ENOENT || errno == ELOOP ? Path::kOther : Path::kThis;
-  struct stat there {};
-  struct stat mine {};
+  if (!fd) return !obstacle.empty() || errno == ENOENT ? Path::kOther : Path::kThis;
   Header header{};
-  if (::fstat(fd.get(), &there) != 0 || ::fstat(fd_.get(), &mine) != 0) return Path::kThis;
   if (is_of_layout(fd.get(), header_of(size_ - sizeof header, layout_))) {
-    return there.st_dev == mine.st_dev && there.st_ino == mine.st_ino ? Path::kThis : Path::kOther;
+    return is_same_file(fd.get(), fd_.get()) ? Path::kThis : Path::kOther;
   }
+  struct stat there {};
   const bool whole =
       ::pread(fd.get(), &header, sizeof header, 0) == static_cast<ssize_t>(sizeof header) &&
-      header.magic == kMagic && there.st_size == static_cast<off_t>(header.size);
+      ::fstat(fd.get(), &there) == 0 && header.magic == kMagic &&
+      there.st_size == static_cast<off_t>(header.size);
   return whole ? Path::kForeign : Path::kOther;
 }
 

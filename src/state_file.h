@@ -17,10 +17,15 @@ namespace http01 {
 
 class StateFile {
  public:
-  // Opens or makes it. A file of another size or layout is replaced by one of zeros; processes that
-  // have the old one mapped go on with it. The failure says why the path cannot be used.
+  // Opens or makes it. A state file of another size or layout, an empty file, and the one that
+  // `before` has mapped, whatever stands in it now, are replaced by one of zeros; processes that
+  // have the old one mapped go on with it. Nothing else is ever replaced. The failure says why the
+  // path cannot be used.
   static base::Result<StateFile> open(const std::string& path, std::size_t octets,
-                                      std::uint32_t layout);
+                                      std::uint32_t layout, const StateFile* before = nullptr);
+
+  // What stands there that is never replaced, with the path; "" where nothing is in the way.
+  static std::string obstacle(const std::string& path);
 
   StateFile(StateFile&& other) noexcept;
   StateFile& operator=(StateFile&& other) noexcept;
@@ -34,7 +39,7 @@ class StateFile {
   // What has become of the path since.
   enum class Path : std::uint8_t {
     kThis,    // the file that is mapped
-    kOther,   // nothing, or another file that open() would take or replace
+    kOther,   // nothing, or something else, which open() takes, replaces or refuses
     kForeign  // a whole file of another layout: another version of the program counts there
   };
   Path path_now() const;

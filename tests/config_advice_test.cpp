@@ -68,6 +68,8 @@ BOOST_AUTO_TEST_CASE(what_is_odd_is_said_and_what_is_not_is_not) {
            {"service.canary: /ready is never ready: app.example.com is refused, domain-refused",
             "[domains]\ndeny = [\"example.com\"]\n[service]\ncanary = \"app.example.com\"",
             "[domains]\ndeny = [\"example.org\"]\n[service]\ncanary = \"app.example.com\""},
+           {"service.state_file: /dev/null: is a device, which is never replaced",
+            "[service]\nstate_file = \"/dev/null\"", "[service]\nstate_file = \"/tmp/state\""},
            {"service.state_file: /no/such is no directory",
             "[service]\nstate_file = \"/no/such/state\"", "[service]\nstate_file = \"/tmp/state\""},
            {"log.target: /tmp is a directory", "[log]\ntarget = \"/tmp\"",

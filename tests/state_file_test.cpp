@@ -1,5 +1,7 @@
 #include "state_file.h"
 
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -7,6 +9,8 @@
 #include <boost/test/unit_test.hpp>
 #include <filesystem>
 #include <fstream>
+#include <utility>
+#include <vector>
 
 #include "metrics.h"
 
@@ -52,7 +56,7 @@ BOOST_AUTO_TEST_CASE(a_new_file_is_zeros_and_what_is_counted_stays) {
   BOOST_TEST(directory.entries() == 1);
 }
 
-BOOST_AUTO_TEST_CASE(a_file_of_another_layout_or_size_or_kind_is_replaced) {
+BOOST_AUTO_TEST_CASE(a_state_file_of_another_layout_or_size_is_replaced) {
   const Directory directory;
   const std::string path = directory.file("state");
   BOOST_REQUIRE(bool(StateFile::open(path, 4096, 1)));
@@ -64,11 +68,73 @@ BOOST_AUTO_TEST_CASE(a_file_of_another_layout_or_size_or_kind_is_replaced) {
   BOOST_TEST(other_size->replaced());
   std::filesystem::resize_file(path, 100);
   BOOST_TEST(StateFile::open(path, 8192, 2)->replaced());
-  std::ofstream(path) << "something else altogether";
-  const auto was_text = StateFile::open(path, 8192, 2);
-  BOOST_REQUIRE(bool(was_text));
-  BOOST_TEST(was_text->replaced());
+  std::filesystem::resize_file(path, 0);
+  BOOST_TEST(StateFile::open(path, 8192, 2)->replaced());
   BOOST_TEST(directory.entries() == 1);
+}
+
+// A configuration that named /dev/null made a regular file of it, for the whole machine.
+BOOST_AUTO_TEST_CASE(what_is_no_state_file_is_never_replaced) {
+  const Directory directory;
+  std::ofstream(directory.file("text")) << "something else altogether";
+  std::ofstream(directory.file("short")) << "relay";
+  std::filesystem::create_directory(directory.file("directory"));
+  std::filesystem::create_symlink(directory.file("text"), directory.file("link"));
+  BOOST_REQUIRE(::mkfifo(directory.file("pipe").c_str(), 0600) == 0);
+  std::vector<std::pair<std::string, std::string>> in_the_way{
+      {"text", "is a file, but not a state file"},
+      {"short", "is a file, but not a state file"},
+      {"directory", "is a directory"},
+      {"link", "is a symbolic link"},
+      {"pipe", "is a pipe"}};
+  // With the numbers of /dev/null, where the tests may make one.
+  if (::mknod(directory.file("device").c_str(), S_IFCHR | 0666, makedev(1, 3)) == 0) {
+    in_the_way.emplace_back("device", "is a device");
+  }
+  for (const auto& [name, what] : in_the_way) {
+    struct stat before {};
+    BOOST_REQUIRE(::lstat(directory.file(name.c_str()).c_str(), &before) == 0);
+    const auto file = StateFile::open(directory.file(name.c_str()), 4096, 1);
+    BOOST_TEST_REQUIRE(!file, name);
+    BOOST_TEST(file.error().starts_with(directory.file(name.c_str()) + ": " + what), file.error());
+    BOOST_TEST(StateFile::obstacle(directory.file(name.c_str())) == file.error());
+    struct stat after {};
+    BOOST_REQUIRE(::lstat(directory.file(name.c_str()).c_str(), &after) == 0);
+    BOOST_TEST(after.st_ino == before.st_ino, name);
+    BOOST_TEST(after.st_mode == before.st_mode, name);
+    BOOST_TEST(after.st_size == before.st_size, name);
+  }
+  BOOST_TEST(directory.entries() == std::ssize(in_the_way));
+  BOOST_TEST(StateFile::obstacle(directory.file("nothing")).empty());
+}
+
+BOOST_AUTO_TEST_CASE(garbage_written_over_the_mapped_file_is_replaced_by_who_maps_it) {
+  const Directory directory;
+  const std::string path = directory.file("state");
+  const auto file = StateFile::open(path, 4096, 1);
+  BOOST_REQUIRE(bool(file));
+  std::ofstream(path) << std::string(4096 + 64, 'x');
+  BOOST_TEST((file->path_now() == StateFile::Path::kOther));
+  BOOST_TEST(!StateFile::open(path, 4096, 1));
+  const auto next = StateFile::open(path, 4096, 1, &*file);
+  BOOST_REQUIRE(bool(next));
+  BOOST_TEST(next->replaced());
+  BOOST_TEST(counter(*next).load() == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_device_that_takes_the_path_is_told_once_and_stays) {
+  const Directory directory;
+  const std::string path = directory.file("state");
+  Metrics metrics;
+  BOOST_REQUIRE(bool(metrics.use_state_file(path)));
+  std::filesystem::remove(path);
+  BOOST_REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+  base::TimePoint now = base::Clock::now();
+  BOOST_TEST(metrics.look_after(now += std::chrono::seconds(1)).starts_with(path + ": is a pipe"));
+  BOOST_TEST(metrics.look_after(now += std::chrono::seconds(1)).empty());
+  BOOST_TEST(std::filesystem::is_fifo(path));
+  metrics.on_cache_hit();
+  BOOST_TEST(metrics.page({}).find("\ndns_cache_hits_total 1\n") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(a_path_that_cannot_be_used_says_why) {

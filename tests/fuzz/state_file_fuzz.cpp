@@ -18,6 +18,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// What every state file begins with, of whatever version.
+constexpr std::size_t kMagicOctets = 8;
+
 // In memory where there is such a place.
 class Directory {
  public:
@@ -56,6 +59,14 @@ FUZZ_TARGET(state_file, octets) {
   const std::string fresh = contents_of(path);
   std::ofstream(path, std::ios::binary | std::ios::trunc)
       .write(contents.data(), static_cast<std::streamsize>(contents.size()));
+
+  if (!contents.empty() && contents.substr(0, kMagicOctets) != fresh.substr(0, kMagicOctets)) {
+    require(!StateFile::open(path, size, layout), "what is no state file is taken");
+    require(contents_of(path) == contents, "what is no state file is changed");
+    require(directory.files() == 1, "a file left behind");
+    fs::remove(path);
+    return;
+  }
 
   const std::string zeros(size, '\0');
   {

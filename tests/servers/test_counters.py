@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import re
 import signal
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import fastcgi_client
 import pytest
 from held import GOOD, PATIENT, SilentInjector, alive, connections_of, counted, hold, locations
 from processes import RELAY, Workspace, wait_until
-from relay import CHALLENGE, Relay, clean_environment, config_text
+from relay import CHALLENGE, Relay, clean_environment, config_text, run
 from test_cgi import run_cgi
 from test_several_processes import spawned
 
@@ -207,8 +209,49 @@ def test_nothing_done_to_the_state_file_takes_a_process_down(
 
 
 def test_a_state_file_of_another_version_is_begun_anew(workspace: Workspace, dns: SilentInjector) -> None:
-    state = workspace.write("state", "of another version")
+    state = workspace.write("state", "relaystt of another version")
     relay = Relay(workspace, config_text(dns.server, {"service": {"state_file": str(state)}}))
     assert relay.challenge("n.test").status == 307
     assert relay.metrics()['relay_decisions_total{reason="ok"}'] == 1
     wait_until(lambda: "begun anew" in relay.process.output(), "a line in the log")
+
+
+def make_device(path: Path) -> None:
+    """One of our own with the numbers of /dev/null."""
+    try:
+        os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    except PermissionError:
+        pytest.skip("only root may")
+
+
+def make_directory_with_a_file(path: Path) -> None:
+    path.mkdir()
+    (path / "precious").touch()
+
+
+IN_THE_WAY: dict[str, Callable[[Path], Any]] = {
+    "a device": make_device,
+    "a pipe": os.mkfifo,
+    "a directory": make_directory_with_a_file,
+    "a file": lambda path: path.write_text("precious"),
+}
+
+
+@pytest.mark.parametrize("what", IN_THE_WAY)
+def test_what_is_no_state_file_stays_and_the_process_counts_alone(
+    workspace: Workspace, dns: SilentInjector, what: str
+) -> None:
+    state = workspace.fresh("state")
+    IN_THE_WAY[what](state)
+    before = state.lstat()
+    text = config_text(dns.server, {"service": {"state_file": str(state)}})
+    relay = Relay(workspace, text)
+    for number in range(3):
+        assert relay.challenge(f"n{number}.test").status == 307
+    assert run_cgi(str(relay.config), host="n.test")[1].status == 307
+    assert relay.metrics()['relay_decisions_total{reason="ok"}'] == 3
+    assert relay.process.output().count(f"service.state_file: {state}: is {what}") == 1
+    assert relay.terminate() == 0
+    after = state.lstat()
+    assert (after.st_ino, after.st_mode, after.st_size) == (before.st_ino, before.st_mode, before.st_size)
+    assert f"note: service.state_file: {state}: is {what}" in run("config", "-c", relay.config).stderr
