@@ -4,7 +4,6 @@
 #include <spdlog/details/null_mutex.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
-#include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/sinks/syslog_sink.h>
 #include <spdlog/spdlog.h>
@@ -101,41 +100,40 @@ class Pairs {
   std::string line_;
 };
 
-// Hands lines to the thread that writes them.
+// Hands lines to the thread that writes them, or writes them itself where there is none.
 class WriterSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
-  WriterSink(LogWriter& writer, LogWriter::Output output)
+  WriterSink(LogWriter* writer, LogWriter::Output output)
       : writer_(writer), output_(std::move(output)) {}
 
  private:
   void sink_it_(const spdlog::details::log_msg& message) override {
     line_.clear();
     formatter_->format(message, line_);
-    writer_.add(output_, {line_.data(), line_.size()});
+    const std::string_view line(line_.data(), line_.size());
+    if (writer_ == nullptr) return LogWriter::write_now(output_, line);
+    writer_->add(output_, line);
   }
   void flush_() override {}
 
-  LogWriter& writer_;
+  LogWriter* writer_;
   LogWriter::Output output_;
   spdlog::memory_buf_t line_;
 };
 
-spdlog::sink_ptr make_writer_sink(LogWriter& writer, const std::string& target) {
+// `writer` is nullptr where lines are not queued.
+spdlog::sink_ptr make_sink(LogWriter* writer, const std::string& target) {
+  if (target == "syslog") {
+    return std::make_shared<spdlog::sinks::syslog_sink_mt>("http01-relay", LOG_PID, LOG_DAEMON,
+                                                           true);
+  }
   if (target == "stderr") {
+    if (writer == nullptr) return std::make_shared<spdlog::sinks::stderr_sink_mt>();
     return std::make_shared<WriterSink>(writer, LogWriter::standard_error());
   }
   auto file = LogWriter::open_file(target);
   if (!file) throw spdlog::spdlog_ex(file.error());
   return std::make_shared<WriterSink>(writer, std::move(*file));
-}
-
-spdlog::sink_ptr make_sink(const LogSettings& settings) {
-  if (settings.target == "stderr") return std::make_shared<spdlog::sinks::stderr_sink_mt>();
-  if (settings.target == "syslog") {
-    return std::make_shared<spdlog::sinks::syslog_sink_mt>("http01-relay", LOG_PID, LOG_DAEMON,
-                                                           true);
-  }
-  return std::make_shared<spdlog::sinks::basic_file_sink_mt>(settings.target);
 }
 
 // systemd says which file the journal reads, since descriptor 2 may have been put elsewhere since
@@ -206,8 +204,7 @@ base::Result<std::monostate> Log::open(const LogSettings& settings) {
   try {
     const bool queued = sink_->writer.has_value();
     const bool syslog = settings.target == "syslog";
-    auto sink =
-        queued && !syslog ? make_writer_sink(*sink_->writer, settings.target) : make_sink(settings);
+    auto sink = make_sink(queued ? &*sink_->writer : nullptr, settings.target);
     sink->set_formatter(make_formatter(settings));
     std::shared_ptr<spdlog::logger> logger;
     if (queued && syslog) {

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -32,16 +33,20 @@ std::string_view next_write(std::string_view lines) {
   return lines.substr(0, end == std::string_view::npos ? lines.size() : end + 1);
 }
 
+// How long a line that is written directly waits for a reader that does not read.
+constexpr int kPatienceMs = 1000;
+constexpr int kForever = -1;
+
 // False if it cannot be written: a full disk, a pipe without reader.
-bool write_all(int fd, std::string_view octets) {
+bool write_all(int fd, std::string_view octets, int patience_ms) {
   while (!octets.empty()) {
     const ssize_t count = ::write(fd, octets.data(), octets.size());
     if (count >= 0) {
       octets.remove_prefix(static_cast<std::size_t>(count));
     } else if (errno == EAGAIN) {
-      // Standard error that somebody else has made non-blocking.
+      // A pipe, or standard error that somebody else has made non-blocking.
       pollfd writable{fd, POLLOUT, 0};
-      ::poll(&writable, 1, -1);
+      if (::poll(&writable, 1, patience_ms) == 0) return false;
     } else if (errno != EINTR) {
       return false;
     }
@@ -49,15 +54,31 @@ bool write_all(int fd, std::string_view octets) {
   return true;
 }
 
+std::string open_error(const std::string& path, int error) {
+  struct stat file {};
+  const bool is_pipe = error == ENXIO && ::stat(path.c_str(), &file) == 0 && S_ISFIFO(file.st_mode);
+  return path + ": " +
+         (is_pipe ? "a pipe that nobody reads" : std::generic_category().message(error));
+}
+
 }  // namespace
 
 base::Result<LogWriter::Output> LogWriter::open_file(const std::string& path) {
   std::error_code ignored;
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
-  auto fd = std::make_shared<const base::Fd>(
-      ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666));
-  if (!*fd) return base::Failure{path + ": " + std::generic_category().message(errno)};
+  struct stat file {};
+  if (::stat(path.c_str(), &file) == 0 && S_ISBLK(file.st_mode)) {
+    return base::Failure{path + ": a disk, not a file"};
+  }
+  // To open a pipe would wait for its reader, and a terminal would become this process's own.
+  constexpr int kFlags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+  auto fd = std::make_shared<const base::Fd>(::open(path.c_str(), kFlags, 0666));
+  if (!*fd) return base::Failure{open_error(path, errno)};
   return Output(std::move(fd));
+}
+
+void LogWriter::write_now(const Output& output, std::string_view line) {
+  write_all(output->get(), line, kPatienceMs);
 }
 
 LogWriter::Output LogWriter::standard_error() {
@@ -107,7 +128,7 @@ void LogWriter::run() {
       std::string_view rest = part.lines;
       while (!rest.empty()) {
         const std::string_view lines = next_write(rest);
-        if (!write_all(part.output->get(), lines)) break;
+        if (!write_all(part.output->get(), lines, kForever)) break;
         rest.remove_prefix(lines.size());
       }
     }

@@ -22,9 +22,12 @@ class LogWriter {
  public:
   using Output = std::shared_ptr<const base::Fd>;
 
-  // The failure says why not. The file is made, and its directory, if there is none.
+  // The failure says why not. The file is made, and its directory, if there is none. Never waits: a
+  // pipe that nobody reads is a failure.
   static base::Result<Output> open_file(const std::string& path);
   static Output standard_error();
+  // Without a thread: before the call returns, or not at all where nobody reads for a second.
+  static void write_now(const Output& output, std::string_view line);
 
   LogWriter();
   ~LogWriter();

@@ -160,7 +160,10 @@ int serve_cgi(Config config) {
   renounce_privileges();
   base::Loop loop;
   Log log(Log::Writing::kDirect);
-  if (!log.open(config.log)) log.open(LogSettings{});
+  if (const auto opened = log.open(config.log); !opened) {
+    log.open(LogSettings{});
+    log.error("log: " + opened.error() + "; logging to standard error");
+  }
 
   std::optional<std::string> answer;
   Service service(loop, log, std::move(config), [&](Service::Id, const std::string& cgi) {

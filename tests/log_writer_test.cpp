@@ -1,6 +1,9 @@
 #include "log_writer.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <array>
@@ -54,6 +57,43 @@ BOOST_AUTO_TEST_CASE(a_file_that_cannot_be_opened_says_which_and_why) {
   const auto opened = LogWriter::open_file("/proc/no/such/file");
   BOOST_REQUIRE(!opened);
   BOOST_TEST(opened.error() == "/proc/no/such/file: No such file or directory");
+}
+
+// A start and a reload waited in open() for somebody who reads.
+BOOST_AUTO_TEST_CASE(a_pipe_that_nobody_reads_and_other_odd_places_are_refused_at_once) {
+  const Directory directory;
+  const std::string pipe = directory.path / "pipe";
+  BOOST_REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  const auto error_of = [](const std::string& path) {
+    const auto opened = LogWriter::open_file(path);
+    return opened ? std::string() : opened.error();
+  };
+  BOOST_TEST(error_of(pipe) == pipe + ": a pipe that nobody reads");
+  const std::string place = directory.path;
+  BOOST_TEST(error_of(place) == place + ": Is a directory");
+
+  const base::Fd reader(::open(pipe.c_str(), O_RDONLY | O_NONBLOCK));
+  const auto opened = LogWriter::open_file(pipe);
+  BOOST_REQUIRE(bool(opened));
+  {
+    LogWriter writer;
+    writer.add(*opened, "queued\n");
+  }
+  LogWriter::write_now(*opened, "direct\n");
+  std::array<char, 64> buffer{};
+  const ssize_t count = ::read(reader.get(), buffer.data(), buffer.size());
+  BOOST_REQUIRE(count > 0);
+  BOOST_TEST(std::string(buffer.data(), static_cast<std::size_t>(count)) == "queued\ndirect\n");
+}
+
+// With the number of no driver: it would fail to open, but is not even tried.
+BOOST_AUTO_TEST_CASE(a_disk_is_no_log) {
+  const Directory directory;
+  const std::string disk = directory.path / "disk";
+  if (::mknod(disk.c_str(), S_IFBLK | 0600, makedev(0, 0)) != 0) return;
+  const auto opened = LogWriter::open_file(disk);
+  BOOST_REQUIRE(!opened);
+  BOOST_TEST(opened.error() == disk + ": a disk, not a file");
 }
 
 // A socket that keeps each write apart.

@@ -200,6 +200,72 @@ def test_a_log_that_cannot_be_opened_again_stays_open(workspace: Workspace, dns:
     wait_until(lambda: "reason=ok" in moved.read_text(), "the request's line")
 
 
+# ---- other places than files
+
+
+def test_a_pipe_that_nobody_reads_holds_nothing_up(workspace: Workspace, dns: SilentInjector) -> None:
+    pipe = workspace.fresh("pipe")
+    os.mkfifo(pipe)
+    text = config_text(dns.server, {"log": {"target": str(pipe)}})
+    relay = Relay(workspace, text)
+    why = f"log: {pipe}: a pipe that nobody reads"
+    wait_until(lambda: f"{why}; logging to standard error" in relay.process.output(), "the reason")
+    assert relay.challenge("app.test").status == 307
+    wait_until(lambda: "reason=ok" in relay.process.output(), "the request's line")
+    for number, reload in enumerate((signal.SIGUSR1, signal.SIGHUP), 1):
+        relay.process.signal(reload)
+        wait_until(lambda number=number: relay.process.output().count(f"{why}; the old one") == number, "the reason")  # type: ignore[misc]
+        assert relay.challenge("app.test").status == 307
+
+    with open(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as reader:
+        relay.process.signal(signal.SIGUSR1)
+        read = b""
+
+        def has(word: bytes) -> bool:
+            nonlocal read
+            assert relay.challenge("app.test").status == 307
+            read += reader.read() or b""
+            return word in read
+
+        wait_until(lambda: has(b"reason=ok"), "lines in the pipe")
+    # Its reader has gone.
+    assert relay.challenge("app.test").status == 307
+    relay.process.signal(signal.SIGHUP)
+    for _ in range(3):
+        assert relay.challenge("app.test").status == 307
+    assert relay.terminate() == 0
+
+
+def test_a_cgi_process_does_not_wait_for_whoever_reads_the_log(workspace: Workspace, dns: SilentInjector) -> None:
+    pipe = workspace.fresh("pipe")
+    os.mkfifo(pipe)
+    config = workspace.write("cgi.toml", config_text(dns.server, {"log": {"target": str(pipe)}}))
+    ended = subprocess.run(
+        [RELAY],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=clean_environment(cgi_variables(CHALLENGE, "app.test") | {"HTTP01_RELAY_CONFIG": str(config)}),
+        timeout=20,
+    )
+    assert ended.stdout.startswith("Status: 307 ")
+    assert f"log: {pipe}: a pipe that nobody reads; logging to standard error" in ended.stderr
+    assert "reason=ok" in ended.stderr
+
+
+def test_a_log_that_is_a_directory_or_may_not_be_written(workspace: Workspace, dns: SilentInjector) -> None:
+    directory = workspace.fresh("directory")
+    directory.mkdir()
+    file = workspace.write("file", "text")
+    for target, why in ((directory, "Is a directory"), (file / "relay.log", "Not a directory")):
+        relay = Relay(workspace, config_text(dns.server, {"log": {"target": str(target)}}))
+        assert relay.challenge("app.test").status == 307
+        wait_until(lambda relay=relay: "reason=ok" in relay.process.output(), "the request's line")  # type: ignore[misc]
+        assert f"log: {target}: {why}" in relay.process.output()
+        assert relay.terminate() == 0
+
+
 # ---- the journal
 
 
