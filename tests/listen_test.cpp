@@ -7,12 +7,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <boost/test/unit_test.hpp>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <optional>
+#include <vector>
 
 namespace http01::transport {
 
@@ -98,6 +101,102 @@ BOOST_AUTO_TEST_CASE(a_socket_that_is_served_is_never_replaced) {
   BOOST_TEST(second.error().message ==
              directory.address() + ": in use: another process listens there");
   BOOST_TEST(connect_error(directory.file()) == 0);
+}
+
+// Children that open the same address once the gate is opened, and serve until it is closed again.
+class Starters {
+ public:
+  Starters(const std::string& address, int count) {
+    BOOST_REQUIRE(::pipe(gate_.data()) == 0);
+    BOOST_REQUIRE(::pipe(end_.data()) == 0);
+    BOOST_REQUIRE(::pipe(results_.data()) == 0);
+    for (int i = 0; i < count; ++i) {
+      const pid_t child = ::fork();
+      BOOST_REQUIRE(child >= 0);
+      if (child == 0) start(address);
+      children_.push_back(child);
+    }
+    ::close(results_[1]);
+  }
+  ~Starters() {
+    ::close(end_[1]);
+    for (const pid_t child : children_) ::waitpid(child, nullptr, 0);
+    for (const int fd : {gate_[0], end_[0], results_[0]}) ::close(fd);
+  }
+
+  void go() { ::close(gate_[1]); }
+  // How many have it, once all have tried.
+  int listening() {
+    int count = 0;
+    char result = 0;
+    for (std::size_t i = 0; i < children_.size(); ++i) {
+      BOOST_REQUIRE(::read(results_[0], &result, 1) == 1);
+      count += result == 'y' ? 1 : 0;
+    }
+    return count;
+  }
+
+ private:
+  [[noreturn]] void start(const std::string& address) {
+    char octet = 0;
+    ::close(gate_[1]);
+    ::close(end_[1]);
+    bool told = ::read(gate_[0], &octet, 1) == 0;
+    {
+      const auto listener = open_listener(address, 0660);
+      const char result = listener ? 'y' : 'n';
+      told = told && ::write(results_[1], &result, 1) == 1 && ::read(end_[0], &octet, 1) == 0;
+    }
+    ::_exit(told ? 0 : 1);
+  }
+
+  std::array<int, 2> gate_{};
+  std::array<int, 2> end_{};
+  std::array<int, 2> results_{};
+  std::vector<pid_t> children_;
+};
+
+// One took the socket that another had just bound for one left behind, and both lived on.
+BOOST_AUTO_TEST_CASE(of_several_that_start_at_once_exactly_one_listens) {
+  for (int round = 0; round < 40; ++round) {
+    const Directory directory;
+    if (round % 2 == 1) leave_socket(directory.file());
+    {
+      Starters starters(directory.address(), 8);
+      starters.go();
+      BOOST_TEST_REQUIRE(starters.listening() == 1);
+      BOOST_TEST(connect_error(directory.file()) == 0);
+    }
+    BOOST_TEST(std::filesystem::is_empty(directory.path));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(one_that_ends_leaves_the_socket_of_the_next_alone) {
+  for (int round = 0; round < 40; ++round) {
+    const Directory directory;
+    std::optional<Listener> before = open_listener(directory.address(), 0660).value();
+    {
+      Starters starters(directory.address(), 4);
+      starters.go();
+      before->socket.reset();  // as a server does: first the socket, then its file
+      before.reset();
+      const int listening = starters.listening();
+      BOOST_TEST(listening <= 1);
+      BOOST_TEST((connect_error(directory.file()) == 0) == (listening == 1));
+    }
+    BOOST_TEST(std::filesystem::is_empty(directory.path));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_lock_that_was_left_behind_is_no_obstacle) {
+  const Directory directory;
+  std::ofstream(directory.file("s.lock")) << "";
+  {
+    const auto listener = open_listener(directory.address(), 0660);
+    BOOST_REQUIRE(bool(listener));
+    BOOST_TEST(!std::filesystem::exists(directory.file("s.lock")));
+  }
+  BOOST_TEST(std::filesystem::is_empty(directory.path));
 }
 
 BOOST_AUTO_TEST_CASE(a_socket_with_a_full_backlog_is_served_too) {

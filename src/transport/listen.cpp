@@ -10,9 +10,11 @@
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <system_error>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/ip_address.h"
 #include "transport/fastcgi.h"
 
@@ -46,6 +48,57 @@ bool is_same_file(const struct stat& a, const struct stat& b) {
          a.st_mtim.tv_nsec == b.st_mtim.tv_nsec;
 }
 
+// Held by whoever puts a socket at a path or takes it away. Of several that start at once, each
+// would else take the socket that another has just bound, and not yet listens on, for one left
+// behind. A file of this user, since anybody may lock a directory that he can read; it goes with
+// the lock.
+class PathLock {
+ public:
+  // The failure says why not.
+  static base::Result<PathLock> take(const std::string& socket) {
+    PathLock lock(socket + ".lock");
+    const base::TimePoint end = base::Clock::now() + kPatience;
+    while (base::Clock::now() < end) {
+      constexpr int kFlags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+      lock.fd_.reset(::open(lock.path_.c_str(), kFlags, 0600));
+      if (!lock.fd_) return base::Failure{text_of(errno)};
+      if (lock.is_taken()) return lock;
+      // Others hold it for as long as a few calls take.
+      const timespec moment{0, 2'000'000};
+      ::nanosleep(&moment, nullptr);
+    }
+    lock.fd_.reset();
+    return base::Failure{lock.path_ + " stays locked"};
+  }
+
+  PathLock(PathLock&&) = default;
+  ~PathLock() {
+    if (fd_) ::unlink(path_.c_str());
+  }
+
+ private:
+  static constexpr std::chrono::seconds kPatience{5};
+
+  explicit PathLock(std::string path) : path_(std::move(path)) {}
+
+  bool is_taken() const {
+    struct flock whole {};
+    whole.l_type = F_WRLCK;
+    whole.l_whence = SEEK_SET;
+    const bool locked = ::fcntl(fd_.get(), F_OFD_SETLK, &whole) == 0;
+    if (!locked && (errno == EAGAIN || errno == EACCES)) return false;
+    // A file system without locks is no reason not to serve. Of a file that its last holder has
+    // taken along, the lock is worth nothing.
+    struct stat mine {};
+    struct stat there {};
+    return ::fstat(fd_.get(), &mine) == 0 && ::lstat(path_.c_str(), &there) == 0 &&
+           is_same_file(mine, there);
+  }
+
+  std::string path_;
+  base::Fd fd_;
+};
+
 // Unlinks a socket that nobody serves. Says what is in the way otherwise, "" for nothing.
 std::string make_room(const sockaddr_un& address) {
   struct stat file {};
@@ -76,6 +129,8 @@ base::Result<Listener, ListenError> open_unix(std::string_view text, mode_t mode
   }
   path.copy(address.sun_path, path.size());
 
+  const auto lock = PathLock::take(path);
+  if (!lock) return cannot_bind(text, lock.error());
   if (const std::string fault = make_room(address); !fault.empty()) return cannot_bind(text, fault);
   Listener listener;
   listener.socket.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -87,8 +142,12 @@ base::Result<Listener, ListenError> open_unix(std::string_view text, mode_t mode
   const int error = errno;
   ::umask(mask);
   if (bound != 0) return cannot_bind(text, text_of(error));
+  if (::listen(listener.socket.get(), kBacklog) != 0) {
+    const std::string why = text_of(errno);
+    ::unlink(address.sun_path);
+    return cannot_bind(text, why);
+  }
   listener.file = SocketFile(path);
-  if (::listen(listener.socket.get(), kBacklog) != 0) return cannot_bind(text, text_of(errno));
   return listener;
 }
 
@@ -158,6 +217,8 @@ SocketFile& SocketFile::operator=(SocketFile&& other) noexcept {
 
 SocketFile::~SocketFile() {
   if (path_.empty()) return;
+  const auto lock = PathLock::take(path_);
+  if (!lock) return;  // the next one replaces it
   struct stat now {};
   if (::lstat(path_.c_str(), &now) == 0 && is_same_file(now, file_)) ::unlink(path_.c_str());
 }

@@ -41,8 +41,8 @@ struct Listener {
 };
 
 // "unix:/run/http01-relay/relay.sock", "127.0.0.1:9001", "[::1]:9001". A unix socket left behind is
-// replaced; one that is served, or a file of another kind, never. `mode` is the unix socket's from
-// the first moment on.
+// replaced; one that is served, or a file of another kind, never, however many start at once: while
+// they do, "PATH.lock" is there. `mode` is the unix socket's from the first moment on.
 base::Result<Listener, ListenError> open_listener(std::string_view address, mode_t mode);
 
 // "0660": octal, at most 0777.
