@@ -63,6 +63,23 @@ BOOST_AUTO_TEST_CASE(a_chain_is_followed_for_eight_hops) {
   BOOST_TEST(story.asked.find("CNAME hop8") == std::string::npos);
 }
 
+// The resolver's answer for the address has all of the chain in it, which is too long for it.
+BOOST_AUTO_TEST_CASE(a_longer_chain_may_have_the_fallback_with_match_addresses_too) {
+  Zone zone = chain(9, name_of("_.gw1.phala.network"));
+  for (const char* type : {"A", "AAAA"}) {
+    zone.answers[std::string(type) + " app.example.com"] = with_outcome(Outcome::kLoop);
+  }
+  Policy policy = with_fallback();
+  policy.gateways.match_addresses = true;
+  BOOST_TEST(challenge(zone, policy).answer == ok("fallback.example.org"));
+  policy.gateways.fallback.reset();
+  policy.gateways.bases = {name_of("gw1.phala.network")};
+  BOOST_TEST(challenge(zone, policy).answer == "502 gateway-refused");
+  zone.answers["CNAME hop8.deleg.example.net"] = cname("app.example.com");
+  zone.answers["CNAME hop7.deleg.example.net"] = cname("app.example.com");
+  BOOST_TEST(challenge(zone, policy).answer == "502 cname-loop");
+}
+
 BOOST_AUTO_TEST_CASE(a_chain_that_comes_back_to_itself_is_a_loop) {
   for (const char* back : {"app.example.com", "hop1.deleg.example.net", "hop2.deleg.example.net"}) {
     BOOST_TEST(challenge(chain(3, name_of(back))).answer == "502 cname-loop", back);

@@ -137,6 +137,9 @@ Found<std::optional<Name>> match_addresses(const Policy& policy, const Name& dom
         continue;
       }
       if (auto refused = failure_of(policy, name, type, *answer)) {
+        // The CNAME chain itself has been looked at already. One that is too long for an address
+        // has no address, and may still have the fallback.
+        if (refused->reason == Reason::kCnameLoop) continue;
         if (!failure) failure = std::move(refused);
         continue;
       }
