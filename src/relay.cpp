@@ -16,6 +16,10 @@ using protocol::Request;
 
 namespace {
 
+// How old an answer may be that is to be fresh: /ready is asked by whoever likes, and a resolver is
+// not to be asked more often than that.
+constexpr std::chrono::seconds kFresh{1};
+
 // The addresses that count as one client. What is no address ("unix:", where another proxy stands
 // before the web server) says nothing about clients and is not counted.
 std::string client_key(const Request& request) {
@@ -53,47 +57,52 @@ Relay::~Relay() {
 }
 
 // Decides as far as the cache knows. Returns what is left to ask; nothing left: the reply is there.
-std::vector<Question> Relay::settle(const Request& request, Answers& known, Reply& reply) {
+Ask Relay::settle(const Request& request, Answers& known, Reply& reply, bool renew) {
   while (true) {
     protocol::Step step = protocol::decide(config_->policy, request, known);
     if (auto* const done = std::get_if<Reply>(&step)) {
       reply = std::move(*done);
       return {};
     }
-    std::vector<Question>& questions = std::get<Ask>(step).questions;
+    Ask& ask = std::get<Ask>(step);
+    if (ask.fresh && renew) return std::move(ask);
     bool learned = false;
     Answer answer;
-    for (Question& question : questions) {
+    for (Question& question : ask.questions) {
       if (!resolver_.cached(question, answer)) continue;
       known.put(std::move(question), std::move(answer));
       learned = true;
     }
-    if (!learned) return std::move(questions);
+    if (!learned) return std::move(ask);
   }
 }
 
 void Relay::submit(Id id, Request request) {
   Pending pending;
+  pending.renew = loop_.now() >= fresh_until_;
   Reply reply;
-  const std::vector<Question> questions = settle(request, pending.known, reply);
-  if (questions.empty()) {
+  Ask ask = settle(request, pending.known, reply, pending.renew);
+  if (ask.questions.empty()) {
     on_finished_({id, request, pending.known, since(loop_.now(), false)}, reply);
     return;
   }
   if (!admit(request, pending)) {
-    for (const Question& question : questions) {
+    // What is in the cache is never refused, be it not fresh.
+    ask = settle(request, pending.known, reply, false);
+    for (const Question& question : ask.questions) {
       pending.known.put(question, Answer{Outcome::kOverloaded, {}, {}, {}, {}, {}});
     }
-    settle(request, pending.known, reply);
+    settle(request, pending.known, reply, false);
     on_finished_({id, request, pending.known, since(loop_.now(), false)}, reply);
     return;
   }
   pending.request = std::move(request);
   pending.begun = loop_.now();
   pending.deadline = loop_.after(config_->deadline, [this, id] { on_deadline(id); });
-  pending.waiting = questions;
+  pending.renewed = pending.renew && ask.fresh;
+  pending.waiting = ask.questions;
   pending_.emplace(id, std::move(pending));
-  for (const Question& question : questions) resolver_.ask(question, id, *this);
+  for (const Question& question : ask.questions) resolver_.ask(question, id, *this);
 }
 
 bool Relay::admit(const Request& request, Pending& pending) {
@@ -127,11 +136,13 @@ void Relay::on_answer(dns::Resolver::Ticket ticket, const Question& question,
 void Relay::advance(Id id) {
   Pending& pending = pending_.at(id);
   Reply reply;
-  std::vector<Question> questions = settle(pending.request, pending.known, reply);
+  Ask ask = settle(pending.request, pending.known, reply, pending.renew);
+  std::vector<Question>& questions = ask.questions;
   if (questions.empty()) {
     finish(id, std::move(reply));
     return;
   }
+  if (pending.renew && ask.fresh) pending.renewed = true;
   std::erase_if(questions, [&](const Question& question) {
     return std::ranges::find(pending.waiting, question) != pending.waiting.end();
   });
@@ -150,9 +161,10 @@ void Relay::on_deadline(Id id) {
   pending.waiting.clear();
   // What a decision would still ask for is not asked any more.
   Reply reply;
-  for (auto open = settle(pending.request, pending.known, reply); !open.empty();
-       open = settle(pending.request, pending.known, reply)) {
-    for (const Question& question : open) pending.known.put(question, Answer{});
+  for (Ask open = settle(pending.request, pending.known, reply, pending.renew);
+       !open.questions.empty();
+       open = settle(pending.request, pending.known, reply, pending.renew)) {
+    for (const Question& question : open.questions) pending.known.put(question, Answer{});
   }
   finish(id, std::move(reply));
 }
@@ -164,6 +176,7 @@ void Relay::finish(Id id, Reply reply) {
   loop_.cancel(pending.deadline);
   for (const Question& question : pending.waiting) resolver_.leave(question, id);
   release(pending);
+  if (pending.renewed) fresh_until_ = loop_.now() + kFresh;
   on_finished_({id, pending.request, pending.known, since(pending.begun, true)}, reply);
 }
 

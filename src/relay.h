@@ -52,7 +52,9 @@ class Relay final : private dns::Resolver::Listener {
     std::vector<protocol::Question> waiting;
     base::TimePoint begun;
     base::Loop::TimerId deadline = 0;
-    std::string client;  // what the limits count by
+    bool renew = false;    // takes nothing from the cache that is to be fresh
+    bool renewed = false;  // and there was such a thing
+    std::string client;    // what the limits count by
     std::string domain;
   };
 
@@ -63,13 +65,14 @@ class Relay final : private dns::Resolver::Listener {
   void finish(Id id, protocol::Reply reply);
   bool admit(const protocol::Request& request, Pending& pending);
   void release(const Pending& pending);
-  std::vector<protocol::Question> settle(const protocol::Request& request, protocol::Answers& known,
-                                         protocol::Reply& reply);
+  protocol::Ask settle(const protocol::Request& request, protocol::Answers& known,
+                       protocol::Reply& reply, bool renew);
 
   base::Loop& loop_;
   dns::Resolver& resolver_;
   const Config* config_;
   OnFinished on_finished_;
+  base::TimePoint fresh_until_;  // what is to be fresh is so in the cache
   std::size_t descriptor_limit_ = static_cast<std::size_t>(-1);
   std::unordered_map<Id, Pending> pending_;
   std::unordered_map<std::string, std::size_t> per_client_;

@@ -185,8 +185,26 @@ BOOST_AUTO_TEST_CASE(ready_without_canary_asks_the_resolver_for_the_root) {
   BOOST_TEST(story(with_outcome(Outcome::kFailure)).answer == "503 dns-failure [ready]");
   BOOST_TEST(story(with_outcome(Outcome::kTimeout)).answer == "503 dns-timeout [ready]");
   BOOST_TEST(story(with_outcome(Outcome::kOverloaded)).answer == "503 overloaded [ready]");
-  BOOST_TEST(
-      story(with_outcome(Outcome::kTimeout)).reply.response.body.starts_with("dns-timeout: "));
+  for (const Outcome outcome : {Outcome::kFailure, Outcome::kTimeout, Outcome::kOverloaded}) {
+    const Story told = story(with_outcome(outcome));
+    const std::string& body = told.reply.response.body;
+    BOOST_TEST(body.starts_with(std::string(info(told.reply.reason).word) + ": "), body);
+    BOOST_TEST(body.find("app-address") == std::string::npos, body);
+    BOOST_TEST((body.find("dns.servers") != std::string::npos) == (outcome != Outcome::kOverloaded),
+               body);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(what_ready_asks_is_to_be_answered_now_and_what_its_host_needs_is_not) {
+  Policy policy = default_policy();
+  const auto asks_fresh = [&](const char* host, const char* path, const Answers& known) {
+    return std::get<Ask>(decide(policy, read_request(policy, get(host, path)), known)).fresh;
+  };
+  BOOST_TEST(asks_fresh("localhost", "/ready", {}));
+  BOOST_TEST(!asks_fresh("app.example.com", "/ready", {}));
+  policy.canary = name_of("app.example.com");
+  BOOST_TEST(asks_fresh("localhost", "/ready", {}));
+  BOOST_TEST(!asks_fresh("app.example.com", "/.well-known/acme-challenge/x", {}));
 }
 
 BOOST_AUTO_TEST_CASE(ready_with_canary_takes_it_through_the_whole_pipeline) {

@@ -29,10 +29,11 @@ struct World {
     config.policy.gateways.wildcard_parents.push_back(*protocol::Name::from_text("phala.network"));
   }
 
-  void submit(Relay::Id id, const std::string& host, const std::string& client = "192.0.2.1") {
+  void submit(Relay::Id id, const std::string& host, const std::string& client = "192.0.2.1",
+              const char* uri = "/.well-known/acme-challenge/token") {
     protocol::RawRequest raw;
     raw.method = "GET";
-    raw.uri = "/.well-known/acme-challenge/token";
+    raw.uri = uri;
     raw.host = host;
     raw.client = client;
     relay.submit(id, protocol::read_request(config.policy, raw));
@@ -89,6 +90,59 @@ BOOST_AUTO_TEST_CASE(a_cached_request_is_answered_inside_submit_and_asks_nothing
   BOOST_TEST((world.replies[0].reason == Reason::kOk));
   BOOST_TEST(!world.times[0].asked);
   BOOST_TEST(world.resolver.asked.empty());
+}
+
+// It was ready for a minute after its resolver had gone.
+BOOST_AUTO_TEST_CASE(ready_is_asked_anew_once_a_second_whatever_the_cache_knows) {
+  for (const bool with_canary : {false, true}) {
+    Config config;
+    if (with_canary) config.policy.canary = protocol::Name::from_text("app.example.com");
+    World world(std::move(config));
+    const auto root = FakeResolver::question(RecordType::kNs, ".");
+    const std::size_t questions = with_canary ? 2 : 1;
+    world.resolver.put_in_cache(root, empty_answer(Outcome::kNoData));
+    world.resolver.put_in_cache(World::txt("app.example.com"), txt_answer(kId + ":443"));
+    world.resolver.put_in_cache(World::cname("app.example.com"), cname_answer("_." + kGateway));
+
+    world.submit(1, "localhost", "127.0.0.1", "/ready");
+    BOOST_TEST(world.replies.empty());
+    BOOST_TEST(world.resolver.asked.size() == questions);
+    if (with_canary) {
+      world.resolver.answer(World::txt("app.example.com"), txt_answer(kId + ":443"));
+      world.resolver.answer(World::cname("app.example.com"), cname_answer("_." + kGateway));
+    } else {
+      world.resolver.answer(root, empty_answer(Outcome::kNoData));
+    }
+    settle(world.loop);
+    BOOST_REQUIRE(world.replies.size() == 1u);
+    BOOST_TEST(world.replies[0].response.status == 200);
+
+    world.submit(2, "localhost", "127.0.0.1", "/ready");
+    BOOST_TEST(world.replies.size() == 2u);
+    world.loop.after(std::chrono::milliseconds(1001), [&] { world.loop.stop(); });
+    world.loop.run();
+    world.submit(3, "localhost", "127.0.0.1", "/ready");
+    BOOST_TEST(world.replies.size() == 2u);
+    BOOST_TEST(world.resolver.asked.size() == 2 * questions);
+    // A challenge has the cache.
+    world.submit(4, "app.example.com");
+    BOOST_TEST(world.replies.size() == 3u);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(ready_is_told_from_the_cache_where_no_more_may_wait) {
+  Config config;
+  config.limits.in_flight = 1;
+  World world(std::move(config));
+  world.submit(1, "slow.example.com");
+  world.submit(2, "localhost", "127.0.0.1", "/ready");
+  BOOST_REQUIRE(world.replies.size() == 1u);
+  BOOST_TEST((world.replies[0].reason == Reason::kOverloaded));
+  world.resolver.put_in_cache(FakeResolver::question(RecordType::kNs, "."),
+                              empty_answer(Outcome::kNoData));
+  world.submit(3, "localhost", "127.0.0.1", "/ready");
+  BOOST_REQUIRE(world.replies.size() == 2u);
+  BOOST_TEST((world.replies[1].reason == Reason::kOk));
 }
 
 BOOST_AUTO_TEST_CASE(a_decided_fault_does_not_wait_for_the_other_record) {

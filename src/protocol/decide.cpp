@@ -158,14 +158,17 @@ class Decision {
     std::string found;
     if (policy_.canary) {
       Step step = decide(policy_, challenge_request(policy_, policy_.canary->text()), known_);
-      if (std::holds_alternative<Ask>(step)) return step;
+      if (auto* const ask = std::get_if<Ask>(&step)) {
+        ask->fresh = true;
+        return step;
+      }
       Reply& inner = std::get<Reply>(step);
       reason = inner.reason;
       found = std::move(inner.response.body);
     } else {
       const Question root{Name(), RecordType::kNs};
       const Answer* const answer = known_.find(root);
-      if (!answer) return Ask{{root}};
+      if (!answer) return Ask{{root}, true};
       switch (answer->outcome) {
         case Outcome::kData:
         case Outcome::kNoData:
@@ -182,8 +185,7 @@ class Decision {
           reason = Reason::kOverloaded;
           break;
       }
-      found = explain(policy_, request_, reason,
-                      "The upstream resolver does not answer for NS of the root.");
+      found = about_resolver(reason);
     }
     Reply reply;
     reply.page = Page::kReady;
@@ -192,6 +194,18 @@ class Decision {
     reply.response.status = reason == Reason::kOk ? 200 : 503;
     if (reason != Reason::kOk) reply.response.body = std::move(found);
     return reply;
+  }
+
+  // No domain's records are of use here.
+  std::string about_resolver(Reason reason) const {
+    if (reason == Reason::kOverloaded) {
+      return explain(policy_, request_, reason, "Too many look-ups are under way.");
+    }
+    return std::string(info(reason).word) + ": The upstream resolver " +
+           (reason == Reason::kDnsFailure ? "answers with a failure" : "does not answer") +
+           " when asked for NS of the root.\nCheck the name servers of dns.servers or, where there "
+           "are "
+           "none, of /etc/resolv.conf.\n";
   }
 
   Step refuse(Reason reason) { return refuse(Refusal{reason, {}}); }

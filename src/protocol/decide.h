@@ -18,6 +18,7 @@ namespace http01::protocol {
 // All at once; some may have been asked already by an earlier call.
 struct Ask {
   std::vector<Question> questions;
+  bool fresh = false;  // whether they are answered now is the question: the cache does not know
 };
 
 // What the records led to, as far as they did. For the log and `check`.

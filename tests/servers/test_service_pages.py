@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import re
+from dataclasses import replace
 
 import http_client
 import pytest
 from conftest import RelayFactory, World
 from dns_message import SERVFAIL, Query
-from injector import Behaviour, Injector
+from injector import Behaviour, Injector, good_records
 from processes import Workspace, wait_until
 from relay import CHALLENGE, Relay, config_text
 from web_servers import Lighttpd, has_ipv6
@@ -171,6 +172,27 @@ def test_ready_follows_the_canary_down_and_up(workspace: Workspace) -> None:
             wait_until(functools.partial(says, reason), f"/ready to say {reason}")
         # The process itself is well all the time.
         assert relay.request("/health", "localhost").status == 200
+
+
+@pytest.mark.parametrize("canary", ["", "app.good.test"])
+def test_ready_is_not_ready_soon_after_the_resolver_has_gone(workspace: Workspace, canary: str) -> None:
+    """Whatever the TTLs say: a minute of readiness was kept in the cache."""
+
+    def rule(query: Query, tcp: bool) -> Behaviour:
+        return Behaviour(answers=tuple(replace(record, ttl=300) for record in good_records(query)))
+
+    with Injector(rule) as injector:
+        relay = Relay(workspace, config_text(injector.server, {"service": {"canary": canary}}))
+        assert relay.request("/ready", "localhost").status == 200
+        assert relay.challenge("other.good.test").status == 307
+    wait_until(lambda: relay.request("/ready", "localhost").status == 503, "it not to be ready", 3)
+    response = relay.request("/ready", "localhost")
+    assert response.reason in ("dns-failure", "dns-timeout")
+    if not canary:
+        assert "The upstream resolver " in response.text and "dns.servers" in response.text
+        assert "app-address" not in response.text
+    # What is known is answered all the same.
+    assert relay.challenge("other.good.test").status == 307
 
 
 # ---- through lighttpd
