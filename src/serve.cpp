@@ -177,11 +177,14 @@ int serve_cgi(Config config) {
 }
 
 void refuse_cgi() {
+  const protocol::RawRequest request =
+      transport::read_cgi_request(process_environment(), STDIN_FILENO);
   protocol::Response response;
   response.status = 500;
   response.body =
       "The relay is not configured correctly. Its operator finds the reason in the error log.\n";
-  transport::write_cgi_response(STDOUT_FILENO, protocol::to_cgi(response, false));
+  transport::write_cgi_response(STDOUT_FILENO,
+                                protocol::to_cgi(response, request.method == "HEAD"));
 }
 
 }  // namespace http01

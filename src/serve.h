@@ -18,7 +18,8 @@ int serve_fastcgi(transport::Listener listener, Config config, const std::string
 // The request in the environment and on standard input, answered on standard output.
 int serve_cgi(Config config);
 
-// What a web server shows when the configuration is wrong: a 500 that does not say what.
+// What a web server shows for such a request when the configuration is wrong: a 500 that does not
+// say what.
 void refuse_cgi();
 
 }  // namespace http01

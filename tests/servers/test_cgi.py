@@ -93,6 +93,8 @@ def test_a_faulty_configuration_is_a_500_that_keeps_it_to_itself(workspace: Work
     assert (status, response.status, response.location) == (78, 500, None)
     assert "timout_ms" not in response.text
     assert str(workspace.path) not in response.text
+    _, head = run_cgi(str(config), method="HEAD")
+    assert (head.status, head.body, head.header("Content-Length")) == (500, b"", str(len(response.body)))
 
 
 def test_a_health_page(config: str) -> None:
