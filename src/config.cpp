@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -189,11 +190,28 @@ Result<Config, ConfigFaults> Reading::finish() {
   return Failure{std::move(lines)};
 }
 
+struct ReadFault {
+  std::string text;
+  bool missing = false;
+};
+
+Failure<ReadFault> last_error() {
+  return {{"cannot be read: " + std::generic_category().message(errno),
+           errno == ENOENT || errno == ENOTDIR}};
+}
+
+enum class Reads { kFirst, kAgain };
+
 // The file's text, or the reason why there is none.
-Result<std::string, std::error_code> read_text(const std::string& path) {
-  const auto last_error = [] { return Failure{std::error_code(errno, std::generic_category())}; };
-  const base::Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+Result<std::string, ReadFault> read_text(const std::string& path, Reads reads) {
+  // To open a pipe waits for whoever writes it, which is right at the start and nowhere else.
+  const int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | (reads == Reads::kAgain ? O_NONBLOCK : 0);
+  const base::Fd fd(::open(path.c_str(), flags));
   if (!fd) return last_error();
+  struct stat file {};
+  if (reads == Reads::kAgain && ::fstat(fd.get(), &file) == 0 && !S_ISREG(file.st_mode)) {
+    return Failure{ReadFault{"cannot be read again: not a regular file"}};
+  }
   std::string text;
   std::array<char, 16384> buffer;
   while (text.size() <= kMaxFileOctets) {
@@ -202,7 +220,22 @@ Result<std::string, std::error_code> read_text(const std::string& path) {
     if (count < 0 && errno != EINTR) return last_error();
     if (count > 0) text.append(buffer.data(), static_cast<std::size_t>(count));
   }
-  return Failure{std::make_error_code(std::errc::file_too_large)};
+  return Failure{ReadFault{"cannot be read: File too large, allowed is 1 MB"}};
+}
+
+Result<Config, ConfigFaults> load(const std::string& option, const Environment& environment,
+                                  Reads reads) {
+  const std::string path = config_path(option, environment);
+  const bool may_be_missing = option.empty() && !is_set(environment, "HTTP01_RELAY_CONFIG");
+
+  const auto text = read_text(path, reads);
+  if (text) return parse_config(text.value(), path, environment);
+  auto of_environment = parse_config("", path, environment);
+  if (may_be_missing && text.error().missing) return of_environment;
+  ConfigFaults faults{path + ": " + text.error().text};
+  if (!of_environment)
+    faults.insert(faults.end(), of_environment.error().begin(), of_environment.error().end());
+  return Failure{std::move(faults)};
 }
 
 }  // namespace
@@ -215,22 +248,12 @@ std::string config_path(const std::string& option, const Environment& environmen
 
 Result<Config, ConfigFaults> load_config(const std::string& option,
                                          const Environment& environment) {
-  const std::string path = config_path(option, environment);
-  const bool may_be_missing = option.empty() && !is_set(environment, "HTTP01_RELAY_CONFIG");
+  return load(option, environment, Reads::kFirst);
+}
 
-  const auto text = read_text(path);
-  if (text) return parse_config(text.value(), path, environment);
-  auto of_environment = parse_config("", path, environment);
-  const std::error_code why = text.error();
-  if (may_be_missing &&
-      (why == std::errc::no_such_file_or_directory || why == std::errc::not_a_directory)) {
-    return of_environment;
-  }
-  ConfigFaults faults{path + ": cannot be read: " + why.message()};
-  if (why == std::errc::file_too_large) faults[0] += ", allowed is 1 MB";
-  if (!of_environment)
-    faults.insert(faults.end(), of_environment.error().begin(), of_environment.error().end());
-  return Failure{std::move(faults)};
+Result<Config, ConfigFaults> reload_config(const std::string& option,
+                                           const Environment& environment) {
+  return load(option, environment, Reads::kAgain);
 }
 
 Result<Config, ConfigFaults> parse_config(std::string_view text, const std::string& file,

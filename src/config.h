@@ -56,6 +56,11 @@ Environment process_environment();
 base::Result<Config, ConfigFaults> load_config(const std::string& option,
                                                const Environment& environment);
 
+// The same again, while serving: never waits. A pipe was read to its end the first time, and would
+// be taken for an empty file: what is no regular file is a fault.
+base::Result<Config, ConfigFaults> reload_config(const std::string& option,
+                                                 const Environment& environment);
+
 // Which file that is.
 std::string config_path(const std::string& option, const Environment& environment);
 

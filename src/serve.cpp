@@ -110,8 +110,10 @@ class Server {
   }
 
   void reload() {
-    auto config = load_config(config_option_, process_environment());
+    auto config = reload_config(config_option_, process_environment());
     if (!config) {
+      // Whoever has moved the log away is not to wait for a right configuration.
+      reopen_log();
       for (const std::string& fault : config.error()) log_.error("configuration: " + fault);
       log_.error("configuration: not reloaded, the old one stays");
       return;

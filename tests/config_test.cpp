@@ -1,10 +1,15 @@
 #include "config.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 #include <boost/test/unit_test.hpp>
 #include <cstdlib>
 #include <sstream>
 
+#include "base/fd.h"
 #include "config_helpers.h"
 
 namespace http01 {
@@ -180,6 +185,34 @@ BOOST_AUTO_TEST_CASE(a_file_that_cannot_be_read_is_a_fault_with_the_reason) {
   const auto config = load_config(missing, environment_of({{"PORT", "x"}}));
   BOOST_REQUIRE(!config);
   BOOST_TEST(config.error().size() == 2u);
+}
+
+// -c <(...) came back empty after SIGHUP, which is a right configuration: all the defaults.
+BOOST_AUTO_TEST_CASE(what_is_no_regular_file_is_read_once) {
+  const TemporaryDirectory directory;
+  std::array<int, 2> ends{};
+  BOOST_REQUIRE(::pipe(ends.data()) == 0);
+  const base::Fd reader(ends[0]);
+  base::Fd writer(ends[1]);
+  const std::string text = "dns.attempts = 5\n";
+  BOOST_REQUIRE(::write(writer.get(), text.data(), text.size()) == std::ssize(text));
+  writer.reset();
+  const std::string path = "/dev/fd/" + std::to_string(reader.get());
+  const auto first = load_config(path, kNothing);
+  BOOST_REQUIRE(bool(first));
+  BOOST_TEST(first->dns.attempts == 5u);
+
+  // To open this one would wait for a writer.
+  const std::string named = directory.path("pipe");
+  BOOST_REQUIRE(::mkfifo(named.c_str(), 0600) == 0);
+  for (const std::string& once : {path, named, directory.path("")}) {
+    const auto again = reload_config(once, kNothing);
+    BOOST_REQUIRE(!again);
+    BOOST_TEST(again.error().at(0) == once + ": cannot be read again: not a regular file");
+  }
+  const auto file = reload_config(directory.file("one.toml", text), kNothing);
+  BOOST_REQUIRE(bool(file));
+  BOOST_TEST(file->dns.attempts == 5u);
 }
 
 BOOST_AUTO_TEST_CASE(the_option_comes_before_the_variable) {

@@ -6,13 +6,24 @@ import json
 import os
 import signal
 import stat
+import subprocess
 
 import fastcgi_client as fcgi
 import pytest
 from conftest import RelayFactory, World
 from injector import Injector
 from processes import RELAY, Workspace, answers_at, free_port, wait_until
-from relay import CHALLENGE, EXIT_UNAVAILABLE, EXIT_USAGE, Relay, clean_environment, config_text, listening_socket, run
+from relay import (
+    CHALLENGE,
+    EXIT_CONFIG,
+    EXIT_UNAVAILABLE,
+    EXIT_USAGE,
+    Relay,
+    clean_environment,
+    config_text,
+    listening_socket,
+    run,
+)
 from web_servers import has_ipv6
 from zones import APP_ID, GATEWAY
 
@@ -101,6 +112,27 @@ def test_a_live_socket_is_never_replaced(workspace: Workspace, injector: Injecto
     assert ended.returncode == EXIT_UNAVAILABLE
     assert str(relay.address) in ended.stderr
     assert relay.challenge("app.good.test").location == GOOD
+
+
+def test_of_several_that_start_at_once_one_lives(workspace: Workspace, injector: Injector) -> None:
+    config = workspace.write("relay.toml", config_text(injector.server))
+    directory = workspace.fresh("run")
+    directory.mkdir()
+    path = directory / "relay.sock"
+    for _ in range(20):
+        command = [RELAY, "-c", config, "--listen", f"unix:{path}"]
+        relays = [workspace.start("relay", command, environment=clean_environment()) for _ in range(8)]
+        wait_until(lambda relays=relays: sum(relay.running() for relay in relays) == 1, "one to be left")  # type: ignore[misc]
+        (alive,) = (relay for relay in relays if relay.running())
+        assert [relay.wait() for relay in relays if relay is not alive] == [EXIT_UNAVAILABLE] * 7
+        assert fcgi.request(str(path), CHALLENGE, host="app.good.test").location == GOOD
+        # What it leaves behind is the next round's.
+        alive.signal(signal.SIGKILL)
+        alive.wait()
+        assert [file.name for file in directory.iterdir()] == ["relay.sock"]
+    relay = Relay(workspace, config.read_text(), listen=f"unix:{path}")
+    assert relay.terminate() == 0
+    assert not list(directory.iterdir())
 
 
 def test_what_is_no_socket_is_never_replaced(workspace: Workspace, injector: Injector) -> None:
@@ -208,6 +240,58 @@ def test_sighup_reopens_the_log_file(start_injected: RelayFactory, workspace: Wo
     relay.challenge("second.good.test")
     wait_until(lambda: "second.good.test" in log.read_text(), "the second line")
     assert "first.good.test" not in log.read_text()
+
+
+def test_sighup_reopens_the_log_file_of_a_faulty_configuration_too(
+    start_injected: RelayFactory, workspace: Workspace
+) -> None:
+    log = workspace.path / "requests.txt"
+    relay = start_injected({"log": {"target": str(log)}})
+    relay.challenge("first.good.test")
+    wait_until(lambda: log.exists() and "first.good.test" in log.read_text(), "the first line")
+    relay.config.write_text("[redirect]\nstatus = 303\n")
+    log.rename(workspace.path / "requests.txt.1")
+    relay.process.signal(signal.SIGHUP)
+    wait_until(lambda: log.exists() and "the old one stays" in log.read_text(), "the fault in a new log file")
+    relay.challenge("second.good.test")
+    wait_until(lambda: "second.good.test" in log.read_text(), "the second line")
+
+
+# ---- the configuration's file
+
+
+def test_a_configuration_from_a_pipe_is_not_read_again(workspace: Workspace, injector: Injector) -> None:
+    text = config_text(injector.server, {"redirect": {"status": 302}})
+    path = workspace.fresh("relay.sock")
+    script = 'exec "$0" -c <(printf %s "$1") --listen "$2"'
+    relay = workspace.start(
+        "relay", ["/bin/bash", "-c", script, RELAY, text, f"unix:{path}"], environment=clean_environment()
+    )
+    relay.wait_until_ready(lambda: answers_at(str(path)))
+    for number in (1, 2):
+        relay.signal(signal.SIGHUP)
+        wait_until(lambda number=number: relay.output().count("the old one stays") == number, "the refusal")  # type: ignore[misc]
+        assert "cannot be read again: not a regular file" in relay.output()
+        assert fcgi.request(str(path), CHALLENGE, host="app.good.test").status == 302
+
+
+def test_a_configuration_that_cannot_be_read(workspace: Workspace, injector: Injector) -> None:
+    directory = workspace.fresh("directory")
+    directory.mkdir()
+    for path, why in ((directory, "Is a directory"), (workspace.fresh("no.toml"), "No such file or directory")):
+        for arguments in (["config"], ["check", "app.good.test"], ["--listen", f"unix:{workspace.fresh('r.sock')}"]):
+            ended = run("-c", path, *arguments)
+            assert (ended.returncode, ended.stdout) == (EXIT_CONFIG, "")
+            assert ended.stderr == f"{path}: cannot be read: {why}\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may be somebody else")
+def test_a_configuration_that_may_not_be_read(workspace: Workspace, injector: Injector) -> None:
+    config = workspace.write("relay.toml", config_text(injector.server))
+    config.chmod(0o600)
+    command = ["/usr/bin/setpriv", "--reuid=65534", "--clear-groups", str(RELAY), "-c", str(config), "config"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=clean_environment())
+    assert (ended.returncode, ended.stderr) == (EXIT_CONFIG, f"{config}: cannot be read: Permission denied\n")
 
 
 # ---- the log
