@@ -92,13 +92,15 @@ int run_on_own_socket(const Options& options) {
   block_service_signals();
   const auto mode = transport::parse_socket_mode(options.socket_mode);
   if (!mode) return usage("--socket-mode: an octal mode such as 0660");
+  // Before the configuration: wrong usage is told as such whatever that is like.
+  if (const std::string fault = transport::address_fault(options.listen); !fault.empty()) {
+    return usage(fault);
+  }
   auto config = load_config(options.config, process_environment());
   if (!config) return config_faults(config.error());
   auto listener = transport::open_listener(options.listen, *mode);
   if (listener) return serve_fastcgi(std::move(*listener), std::move(*config), options.config);
-  return listener.error().kind == transport::ListenError::Kind::kMalformed
-             ? usage(listener.error().message)
-             : unavailable(listener.error().message);
+  return unavailable(listener.error().message);
 }
 
 int run_on_inherited_socket(const Options& options, base::Fd socket) {

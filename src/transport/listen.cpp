@@ -34,10 +34,6 @@ constexpr std::string_view kUnixPrefix = "unix:";
 
 std::string text_of(int error) { return std::generic_category().message(error); }
 
-base::Failure<ListenError> malformed(std::string_view address, const std::string& why) {
-  return base::Failure{ListenError{Kind::kMalformed, std::string(address) + ": " + why}};
-}
-
 base::Failure<ListenError> cannot_bind(std::string_view address, const std::string& why) {
   return base::Failure{ListenError{Kind::kCannotBind, std::string(address) + ": " + why}};
 }
@@ -119,14 +115,6 @@ base::Result<Listener, ListenError> open_unix(std::string_view text, mode_t mode
   const std::string path(text.substr(kUnixPrefix.size()));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  // "@" is how others write Linux's abstract sockets, which have no mode to keep strangers out.
-  if (path.empty() || path.starts_with('@') || path.find('\0') != std::string::npos) {
-    return malformed(text, "there must be a path after unix:");
-  }
-  if (path.size() >= sizeof address.sun_path) {
-    return malformed(text, "the path is too long for a socket, which may have " +
-                               std::to_string(sizeof address.sun_path - 1) + " octets");
-  }
   path.copy(address.sun_path, path.size());
 
   const auto lock = PathLock::take(path);
@@ -153,9 +141,6 @@ base::Result<Listener, ListenError> open_unix(std::string_view text, mode_t mode
 
 base::Result<Listener, ListenError> open_tcp(std::string_view text) {
   const auto endpoint = base::Endpoint::parse(text, 0);
-  if (!endpoint) {
-    return malformed(text, "not an address; allowed are unix:/path, 127.0.0.1:9001, [::1]:9001");
-  }
   sockaddr_storage address;
   const socklen_t length = endpoint->to_sockaddr(address);
   Listener listener;
@@ -223,7 +208,29 @@ SocketFile::~SocketFile() {
   if (::lstat(path_.c_str(), &now) == 0 && is_same_file(now, file_)) ::unlink(path_.c_str());
 }
 
+std::string address_fault(std::string_view address) {
+  const auto fault = [address](const std::string& why) {
+    return std::string(address) + ": " + why;
+  };
+  if (!address.starts_with(kUnixPrefix)) {
+    if (base::Endpoint::parse(address, 0)) return {};
+    return fault("not an address; allowed are unix:/path, 127.0.0.1:9001, [::1]:9001");
+  }
+  const std::string_view path = address.substr(kUnixPrefix.size());
+  // "@" is how others write Linux's abstract sockets, which have no mode to keep strangers out.
+  if (path.empty() || path.starts_with('@') || path.find('\0') != std::string::npos) {
+    return fault("there must be a path after unix:");
+  }
+  constexpr std::size_t kMaxPath = sizeof(sockaddr_un::sun_path) - 1;
+  if (path.size() <= kMaxPath) return {};
+  return fault("the path is too long for a socket, which may have " + std::to_string(kMaxPath) +
+               " octets");
+}
+
 base::Result<Listener, ListenError> open_listener(std::string_view address, mode_t mode) {
+  if (std::string fault = address_fault(address); !fault.empty()) {
+    return base::Failure{ListenError{Kind::kMalformed, std::move(fault)}};
+  }
   return address.starts_with(kUnixPrefix) ? open_unix(address, mode) : open_tcp(address);
 }
 

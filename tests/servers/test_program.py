@@ -78,6 +78,14 @@ def test_wrong_usage(arguments: list[str]) -> None:
     assert ended.stderr.strip()
 
 
+def test_wrong_usage_is_told_before_a_faulty_configuration(workspace: Workspace) -> None:
+    config = workspace.write("relay.toml", "[dns]\nnonsense = 1\n")
+    for arguments in (["--listen", "nonsense"], ["--listen", "unix:"], ["--listen", "unix:/x", "--socket-mode", "9"]):
+        ended = run("-c", config, *arguments)
+        assert (ended.returncode, ended.stdout) == (EXIT_USAGE, "")
+        assert str(config) not in ended.stderr
+
+
 def test_options_stand_before_or_after_the_command(world: World, workspace: Workspace) -> None:
     config = workspace.write("relay.toml", world.config())
     before = run("-c", config, "check", "app.example.test")
