@@ -252,9 +252,12 @@ BOOST_AUTO_TEST_CASE(a_body_can_be_too_large_for_any_request) {
   BOOST_TEST(fault_word(read_request(Policy(), raw)) == "too-large");
 }
 
-BOOST_AUTO_TEST_CASE(a_bad_host_is_told_before_a_bad_path) {
+BOOST_AUTO_TEST_CASE(a_bad_host_is_told_before_a_bad_path_or_body) {
   BOOST_TEST(fault_word(read_request(Policy(), raw_request("*", "a_b.example"))) == "bad-host");
   BOOST_TEST(fault_word(read_request(Policy(), raw_request("/\n", ""))) == "bad-host");
+  RawRequest large = raw_request("/", "");
+  large.body_too_large = true;
+  BOOST_TEST(fault_word(read_request(Policy(), large)) == "bad-host");
 }
 
 BOOST_AUTO_TEST_CASE(paths_are_compared_as_they_were_sent) {

@@ -68,8 +68,8 @@ PathKind kind_of(std::string_view path) {
 }
 
 std::optional<Reason> fault_of(const RawRequest& raw, const Host& host, std::string_view target) {
-  if (raw.body_too_large) return Reason::kTooLarge;
   if (host.kind == HostKind::kBad) return Reason::kBadHost;
+  if (raw.body_too_large) return Reason::kTooLarge;
   if (!target.starts_with('/')) return Reason::kNotFound;
   if (!kVisible.holds_all(target)) return Reason::kBadPath;
   if (target.size() > Request::kMaxTarget) return Reason::kTooLong;

@@ -62,7 +62,7 @@ struct Request {
       2000;  // octets of path and query: what Boulder would follow
 
   std::optional<Reason>
-      fault;  // kTooLarge, kBadHost, kNotFound, kBadPath or kTooLong, else nothing
+      fault;  // kBadHost, kTooLarge, kNotFound, kBadPath or kTooLong, else nothing
   Host host;
   std::string sent_host;  // the Host as sent, cut: for the log, nothing else may use it
   std::string method;
