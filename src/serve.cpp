@@ -122,7 +122,10 @@ class Server {
     reopen_log();
     service_.open_state_file();
     fit_limits();
-    log_.info("configuration reloaded");
+    const std::string path = config_path(config_option_, process_environment());
+    const bool is_there = ::access(path.c_str(), F_OK) == 0;
+    log_.info("configuration reloaded" +
+              (is_there ? std::string() : ": " + path + " is not there, the defaults hold"));
   }
 
   void reopen_log() {
