@@ -199,6 +199,17 @@ BOOST_AUTO_TEST_CASE(a_lock_that_was_left_behind_is_no_obstacle) {
   BOOST_TEST(std::filesystem::is_empty(directory.path));
 }
 
+BOOST_AUTO_TEST_CASE(what_is_in_the_way_of_the_lock_is_named) {
+  const Directory directory;
+  std::filesystem::create_directory(directory.file("s.lock"));
+  const auto listener = open_listener(directory.address(), 0660);
+  BOOST_REQUIRE(!listener);
+  BOOST_TEST(listener.error().message ==
+             directory.address() + ": " + directory.file("s.lock") + ": Is a directory");
+  BOOST_TEST(open_listener("unix:/no/such/place", 0660).error().message ==
+             "unix:/no/such/place: No such file or directory");
+}
+
 BOOST_AUTO_TEST_CASE(a_socket_with_a_full_backlog_is_served_too) {
   const Directory directory;
   const auto first = open_listener(directory.address(), 0660);

@@ -57,7 +57,13 @@ class PathLock {
     while (base::Clock::now() < end) {
       constexpr int kFlags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
       lock.fd_.reset(::open(lock.path_.c_str(), kFlags, 0600));
-      if (!lock.fd_) return base::Failure{text_of(errno)};
+      if (!lock.fd_) {
+        const std::string why = text_of(errno);
+        // Left behind by another user, perhaps; else there is something about the directory.
+        struct stat file {};
+        const bool in_the_way = ::lstat(lock.path_.c_str(), &file) == 0;
+        return base::Failure{in_the_way ? lock.path_ + ": " + why : why};
+      }
       if (lock.is_taken()) return lock;
       // Others hold it for as long as a few calls take.
       const timespec moment{0, 2'000'000};
