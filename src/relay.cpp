@@ -16,8 +16,8 @@ using protocol::Request;
 
 namespace {
 
-// How old an answer may be that is to be fresh: /ready is asked by whoever likes, and a resolver is
-// not to be asked more often than that.
+// How old an answer may be that is to be fresh: /ready is asked by whoever likes, and the resolver
+// need not hear of each.
 constexpr std::chrono::seconds kFresh{1};
 
 // The addresses that count as one client. What is no address ("unix:", where another proxy stands
