@@ -1,7 +1,13 @@
 #include "dns/cache.h"
 
-#include <boost/test/unit_test.hpp>
+#include <sys/resource.h>
 
+#include <algorithm>
+#include <boost/test/unit_test.hpp>
+#include <list>
+#include <random>
+
+#include "dns/message.h"
 #include "dns_packets.h"
 
 namespace http01::dns {
@@ -121,15 +127,150 @@ BOOST_AUTO_TEST_CASE(what_is_over_makes_room_when_it_is_asked_for) {
   BOOST_TEST(cache.size() == 0u);
 }
 
-BOOST_AUTO_TEST_CASE(very_large_answers_are_not_kept) {
-  Cache cache(kSettings);
+Answer answer_with_text(std::size_t octets) {
   Answer answer = answer_of(Outcome::kData, 60);
-  answer.texts = {{std::string(900, 'x'), 4, 255}};
-  cache.put(numbered(1), answer, kStart);
+  answer.texts = {{std::string(octets, 'x'), 4, 255}};
+  return answer;
+}
+
+BOOST_AUTO_TEST_CASE(a_large_answer_is_kept) {
+  Cache cache(kSettings);
+  cache.put(numbered(1), answer_with_text(8000), kStart);
+  Answer answer;
+  BOOST_TEST_REQUIRE(cache.get(numbered(1), kStart, answer));
+  BOOST_TEST((answer == answer_with_text(8000)));
+}
+
+// 128 aliases, whose names are compressed in the message.
+BOOST_AUTO_TEST_CASE(the_largest_answer_of_all_is_kept_by_the_smallest_cache) {
+  const std::string label(60, 'x');
+  const std::string target = label + '.' + label + '.' + label + '.' + label + ".test";
+  const Question asked = question("a." + target, RecordType::kCname);
+  std::string message = u16(7) + u16(0x8180) + u16(1) + u16(128) + u32(0);
+  message += wire("a." + target) + u16(5) + u16(1);
+  // To the name asked for, and to what follows its first label.
+  for (int i = 0; i < 128; ++i) message += record("\xc0\x0c", 5, 60, "\xc0\x0e");
+  const Reply reply = parse_reply(
+      {reinterpret_cast<const std::uint8_t*>(message.data()), message.size()}, asked, 7);
+  BOOST_TEST_REQUIRE((reply.verdict == Verdict::kAnswer));
+  BOOST_TEST((reply.answer.outcome == Outcome::kData));
+  BOOST_TEST((reply.answer.aliases == std::vector<Name>(128, name(target))));
+  Cache cache({1, 60s, 10s});
+  cache.put(asked, reply.answer, kStart);
+  Answer answer;
+  BOOST_TEST_REQUIRE(cache.get(asked, kStart, answer));
+  BOOST_TEST((answer == reply.answer));
+}
+
+BOOST_AUTO_TEST_CASE(large_answers_take_no_more_than_their_number_allows) {
+  constexpr std::size_t kEntries = 100;
+  Cache cache({kEntries, 60s, 10s});
+  for (int i = 0; i < 300; ++i) {
+    cache.put(numbered(i), answer_with_text(4000), kStart);
+    BOOST_TEST_REQUIRE(cache.octets() <= kEntries * 1024);
+  }
+  // So many fit; the oldest have left.
+  BOOST_TEST(cache.size() == 25u);
+  Answer answer;
+  BOOST_TEST(!cache.get(numbered(274), kStart, answer));
+  for (int i = 275; i < 300; ++i) BOOST_TEST(cache.get(numbered(i), kStart, answer));
+}
+
+// The plainest cache that does the same: a list, the newest first.
+class Model {
+ public:
+  struct Kept {
+    int number;
+    std::uint64_t octets;
+    TimePoint end;
+  };
+
+  Model(std::size_t entries, std::uint64_t octets) : entries_(entries), octets_(octets) {}
+
+  bool get(int number, TimePoint now) {
+    const auto found = find(number);
+    if (found == kept_.end()) return false;
+    const Kept kept = *found;
+    kept_.erase(found);
+    if (kept.end <= now) return false;
+    kept_.push_front(kept);
+    return true;
+  }
+  void put(const Kept& kept) {
+    if (const auto old = find(kept.number); old != kept_.end()) kept_.erase(old);
+    kept_.push_front(kept);
+    while (kept_.size() > entries_ || octets() > octets_) kept_.pop_back();
+  }
+  std::uint64_t octets() const {
+    std::uint64_t all = 0;
+    for (const Kept& kept : kept_) all += kept.octets;
+    return all;
+  }
+  const std::list<Kept>& kept() const { return kept_; }
+
+ private:
+  std::list<Kept>::iterator find(int number) {
+    return std::ranges::find(kept_, number, &Kept::number);
+  }
+
+  std::size_t entries_;
+  std::uint64_t octets_;
+  std::list<Kept> kept_;
+};
+
+BOOST_AUTO_TEST_CASE(it_keeps_just_what_the_plainest_cache_keeps) {
+  constexpr std::size_t kEntries = 60;
+  std::minstd_rand random(1);
+  Cache cache({kEntries, 60s, 10s});
+  Model model(kEntries, kEntries * 1024);
+  std::size_t fullest = 0;
+  TimePoint now = kStart;
+  Answer answer;
+  for (int i = 0; i < 20'000; ++i) {
+    now += 10ms;
+    const int number = static_cast<int>(random() % 200);
+    if (random() % 3 == 0) {
+      // By turns small answers, of which as many are kept as may be, and large ones.
+      Answer put = answer_with_text(random() % (i / 1000 % 2 == 0 ? 100 : 5000));
+      put.ttl_s = static_cast<std::uint32_t>(1 + random() % 5);
+      Cache alone({1, 60s, 10s});
+      alone.put(numbered(number), put, now);
+      cache.put(numbered(number), put, now);
+      model.put({number, alone.octets(), now + std::chrono::seconds(put.ttl_s)});
+    } else {
+      BOOST_TEST_REQUIRE(cache.get(numbered(number), now, answer) == model.get(number, now));
+    }
+    BOOST_TEST_REQUIRE(cache.size() == model.kept().size());
+    BOOST_TEST_REQUIRE(cache.octets() == model.octets());
+    fullest = std::max(fullest, cache.size());
+  }
+  BOOST_TEST(fullest == kEntries);
+}
+
+long page_faults() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_minflt;
+}
+
+BOOST_AUTO_TEST_CASE(to_begin_and_to_end_cost_nothing_for_what_was_never_kept) {
+  const long before = page_faults();
+  {
+    Cache cache({10'000'000, 60s, 10s});
+    cache.put(numbered(1), answer_of(Outcome::kData, 60), kStart);
+  }
+  BOOST_TEST(page_faults() - before < 100);
+}
+
+BOOST_AUTO_TEST_CASE(begun_again_it_is_empty_and_has_other_bounds) {
+  Cache cache(kSettings);
+  for (const int i : {1, 2, 3}) cache.put(numbered(i), answer_of(Outcome::kData, 60), kStart);
+  cache.reset({1, 60s, 10s});
+  Answer answer;
+  for (const int i : {1, 2, 3}) BOOST_TEST(!cache.get(numbered(i), kStart, answer));
+  for (const int i : {1, 2, 3}) cache.put(numbered(i), answer_of(Outcome::kData, 60), kStart);
   BOOST_TEST(cache.size() == 1u);
-  answer.texts = {{std::string(1100, 'x'), 5, 255}};
-  cache.put(numbered(1), answer, kStart);
-  BOOST_TEST(cache.size() == 0u);
+  BOOST_TEST(cache.get(numbered(3), kStart, answer));
 }
 
 BOOST_AUTO_TEST_CASE(a_cache_of_no_entries_keeps_nothing) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -23,36 +22,31 @@ using protocol::Outcome;
 using protocol::Question;
 using protocol::TxtRecord;
 
-// Whoever owns a zone chooses the size of its records, and by the number of names asked for how
-// many of them are kept. Sane answers have 50 to 200 octets.
-constexpr std::size_t kMaxOctets = 1024;
-
 // The hash has 32 bits.
 constexpr std::size_t kMaxEntries = std::size_t{1} << 31;
 
+constexpr std::size_t kFirstSlots = 16;
+
 constexpr std::chrono::seconds kFailureTtl{1};
 
+// Writes, or, with nowhere to write to, counts.
 class Writer {
  public:
+  explicit Writer(std::uint8_t* to) : to_(to) {}
   void number(std::size_t value, std::size_t octets) {
-    while (octets-- > 0) octet(static_cast<std::uint8_t>(value >> (8 * octets)));
+    while (octets-- > 0) {
+      if (to_ != nullptr) to_[size_] = static_cast<std::uint8_t>(value >> (8 * octets));
+      ++size_;
+    }
   }
   void text(std::string_view text) {
-    if (size_ + text.size() <= octets_.size()) {
-      std::memcpy(octets_.data() + size_, text.data(), text.size());
-    }
+    if (to_ != nullptr) std::memcpy(to_ + size_, text.data(), text.size());
     size_ += text.size();
   }
-  bool fits() const { return size_ <= octets_.size(); }
-  std::span<const std::uint8_t> octets() const { return {octets_.data(), size_}; }
+  std::size_t size() const { return size_; }
 
  private:
-  void octet(std::uint8_t value) {
-    if (size_ < octets_.size()) octets_[size_] = value;
-    ++size_;
-  }
-
-  std::array<std::uint8_t, kMaxOctets> octets_;
+  std::uint8_t* to_;
   std::size_t size_ = 0;
 };
 
@@ -78,14 +72,24 @@ class Reader {
   const std::uint8_t* at_;
 };
 
-// The first octet of an entry is the size of the name, so no key is the beginning of another.
-void write_question(Writer& writer, const Question& question) {
-  writer.number(question.name.labels().size(), 1);
-  writer.text(question.name.labels());
-  writer.number(static_cast<std::size_t>(question.type), 2);
-}
+// A question in octets. The first says how many the name has, so no key is the beginning of
+// another.
+class Key {
+ public:
+  explicit Key(const Question& question) {
+    Writer writer(octets_.data());
+    writer.number(question.name.labels().size(), 1);
+    writer.text(question.name.labels());
+    writer.number(static_cast<std::size_t>(question.type), 2);
+    size_ = writer.size();
+  }
+  std::span<const std::uint8_t> octets() const { return {octets_.data(), size_}; }
+  static std::size_t size_of(const std::uint8_t* octets) { return std::size_t{octets[0]} + 3; }
 
-std::size_t question_octets(const std::uint8_t* octets) { return std::size_t{octets[0]} + 3; }
+ private:
+  std::array<std::uint8_t, Name::kMaxWireOctets + 3> octets_;
+  std::size_t size_;
+};
 
 // Counts fit one octet: a message of more than 128 records is no answer.
 void write_answer(Writer& writer, const Answer& answer) {
@@ -119,8 +123,8 @@ void write_answer(Writer& writer, const Answer& answer) {
   }
 }
 
-Answer read_answer(Reader reader) {
-  Answer answer;
+// All but ttl_s.
+void read_answer(Reader reader, Answer& answer) {
   answer.outcome = static_cast<Outcome>(reader.number(1));
   answer.authenticated = reader.number(1) != 0;
   answer.texts.resize(reader.number(1));
@@ -147,7 +151,6 @@ Answer read_answer(Reader reader) {
     caa.tag = reader.text(reader.number(1));
     caa.value = reader.text(reader.number(2));
   }
-  return answer;
 }
 
 std::chrono::seconds life_of(const Answer& answer, const CacheSettings& settings) {
@@ -170,103 +173,131 @@ std::chrono::seconds life_of(const Answer& answer, const CacheSettings& settings
 
 }  // namespace
 
-void Cache::FreeAll::operator()(Entry** buckets) const {
-  for (std::size_t i = 0; i < count; ++i) {
-    while (Entry* const entry = buckets[i]) {
-      buckets[i] = entry->next;
-      std::free(entry);
-    }
-  }
-  std::free(buckets);
+Cache::Cache(const CacheSettings& settings) { reset(settings); }
+
+Cache::~Cache() { free_all(); }
+
+void Cache::reset(const CacheSettings& settings) {
+  free_all();
+  slots_ = std::vector<Slot>(kFirstSlots);
+  settings_ = settings;
+  settings_.entries = std::min(settings.entries, kMaxEntries);
+  max_octets_ = std::max(settings_.entries * kOctetsPerEntry, kLargestEntry);
 }
 
-Cache::Cache(const CacheSettings& settings)
-    : settings_(settings),
-      bucket_mask_(std::bit_ceil(std::clamp<std::size_t>(settings.entries, 1, kMaxEntries)) - 1),
-      buckets_(static_cast<Entry**>(std::calloc(bucket_mask_ + 1, sizeof(void*))),
-               FreeAll{bucket_mask_ + 1}) {
-  settings_.entries = std::min(settings_.entries, kMaxEntries);
-  if (!buckets_) throw std::bad_alloc();
+void Cache::free_all() {
+  while (order_.newer != &order_) {
+    auto* const oldest = static_cast<Entry*>(order_.newer);
+    take_out(oldest);
+    std::free(oldest);
+  }
+  size_ = 0;
+  octets_ = 0;
 }
 
 bool Cache::get(const Question& question, TimePoint now, Answer& answer) {
-  Writer key;
-  write_question(key, question);
-  Entry** const place = find(key.octets(), static_cast<std::uint32_t>(hash_.of(key.octets())));
-  Entry* const entry = *place;
+  const Key key(question);
+  const std::size_t slot = find(key.octets(), static_cast<std::uint32_t>(hash_.of(key.octets())));
+  Entry* const entry = slots_[slot].entry;
   if (!entry) return false;
   if (entry->end <= now) {
-    remove(place);
+    remove(slot);
     return false;
   }
-  answer = read_answer(Reader(entry->octets() + question_octets(entry->octets())));
-  answer.ttl_s = static_cast<std::uint32_t>(
-      std::chrono::duration_cast<std::chrono::seconds>(entry->end - now).count());
   take_out(entry);
   make_newest(entry);
+  read_answer(Reader(entry->octets() + key.octets().size()), answer);
+  answer.ttl_s = static_cast<std::uint32_t>(
+      std::chrono::duration_cast<std::chrono::seconds>(entry->end - now).count());
   return true;
 }
 
 void Cache::put(const Question& question, const Answer& answer, TimePoint now) {
-  Writer writer;
-  write_question(writer, question);
-  const auto hash = static_cast<std::uint32_t>(hash_.of(writer.octets()));
-  if (Entry** const old = find(writer.octets(), hash); *old) remove(old);
+  const Key key(question);
+  const auto hash = static_cast<std::uint32_t>(hash_.of(key.octets()));
+  if (const std::size_t old = find(key.octets(), hash); slots_[old].entry) remove(old);
 
   const std::chrono::seconds life = life_of(answer, settings_);
-  write_answer(writer, answer);
-  if (life <= life.zero() || settings_.entries == 0 || !writer.fits()) return;
-  if (size_ == settings_.entries) remove(link_to(oldest_));
+  Writer counted(nullptr);
+  write_answer(counted, answer);
+  const std::size_t size = sizeof(Entry) + key.octets().size() + counted.size();
+  if (life <= life.zero() || settings_.entries == 0 || size > max_octets_) return;
+  while (size_ == settings_.entries || octets_ + size > max_octets_) remove_oldest();
 
-  const auto octets = writer.octets();
-  void* const block = std::malloc(sizeof(Entry) + octets.size());
+  if (2 * (size_ + 1) > slots_.size()) grow();
+  void* const block = std::malloc(size);
   if (!block) throw std::bad_alloc();
-  Entry*& bucket = buckets_[hash & bucket_mask_];
-  auto* const entry = new (block) Entry{bucket, nullptr, nullptr, now + life, hash};
-  std::memcpy(entry->octets(), octets.data(), octets.size());
-  bucket = entry;
+  auto* const entry = new (block) Entry{{}, now + life, hash, static_cast<std::uint32_t>(size)};
+  std::ranges::copy(key.octets(), entry->octets());
+  Writer writer(entry->octets() + key.octets().size());
+  write_answer(writer, answer);
+  insert({entry, hash});
   make_newest(entry);
   ++size_;
+  octets_ += size;
 }
 
-// The link that leads to the entry; one that leads nowhere if there is none.
-Cache::Entry** Cache::find(std::span<const std::uint8_t> key, std::uint32_t hash) const {
-  Entry** place = &buckets_[hash & bucket_mask_];
-  for (; *place; place = &(*place)->next) {
-    Entry& entry = **place;
-    // The first octet says how much of the entry is question.
-    if (entry.hash == hash && entry.octets()[0] == key[0] &&
-        std::memcmp(entry.octets(), key.data(), key.size()) == 0) {
-      break;
-    }
+// Where the entry is, or the empty slot where it would be.
+std::size_t Cache::find(std::span<const std::uint8_t> key, std::uint32_t hash) const {
+  std::size_t at = hash & (slots_.size() - 1);
+  for (; slots_[at].entry; at = after(at)) {
+    if (slots_[at].hash != hash) continue;
+    const std::uint8_t* const octets = slots_[at].entry->octets();
+    if (octets[0] == key[0] && std::memcmp(octets, key.data(), key.size()) == 0) break;
   }
-  return place;
+  return at;
 }
 
-Cache::Entry** Cache::link_to(Entry* entry) const {
-  Entry** place = &buckets_[entry->hash & bucket_mask_];
-  while (*place != entry) place = &(*place)->next;
-  return place;
+void Cache::insert(const Slot& slot) {
+  std::size_t at = slot.hash & (slots_.size() - 1);
+  while (slots_[at].entry) at = after(at);
+  slots_[at] = slot;
 }
 
-void Cache::make_newest(Entry* entry) {
-  entry->newer = nullptr;
-  entry->older = newest_;
-  (newest_ ? newest_->newer : oldest_) = entry;
-  newest_ = entry;
+void Cache::grow() {
+  std::vector<Slot> old(2 * slots_.size());
+  old.swap(slots_);
+  // Not from the entries: those are all over the memory.
+  for (const Slot& slot : old) {
+    if (slot.entry) insert(slot);
+  }
 }
 
 void Cache::take_out(Entry* entry) {
-  (entry->newer ? entry->newer->older : newest_) = entry->older;
-  (entry->older ? entry->older->newer : oldest_) = entry->newer;
+  entry->newer->older = entry->older;
+  entry->older->newer = entry->newer;
 }
 
-void Cache::remove(Entry** place) {
-  Entry* const entry = *place;
-  *place = entry->next;
+void Cache::make_newest(Entry* entry) {
+  entry->newer = &order_;
+  entry->older = order_.older;
+  entry->older->newer = entry;
+  order_.older = entry;
+}
+
+void Cache::remove(std::size_t slot) {
+  Entry* const entry = slots_[slot].entry;
   take_out(entry);
-  std::free(entry);
   --size_;
+  octets_ -= entry->size;
+  std::free(entry);
+  // Those behind it that would not be found any more across the gap move into it.
+  const std::size_t mask = slots_.size() - 1;
+  std::size_t gap = slot;
+  for (std::size_t at = after(gap); slots_[at].entry; at = after(at)) {
+    const std::size_t from_home = (at - slots_[at].hash) & mask;
+    if (from_home < ((at - gap) & mask)) continue;
+    slots_[gap] = slots_[at];
+    gap = at;
+  }
+  slots_[gap] = {};
+}
+
+void Cache::remove_oldest() {
+  auto* const oldest = static_cast<Entry*>(order_.newer);
+  std::size_t at = oldest->hash & (slots_.size() - 1);
+  while (slots_[at].entry != oldest) at = after(at);
+  remove(at);
 }
 
 }  // namespace http01::dns

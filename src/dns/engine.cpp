@@ -96,7 +96,7 @@ void Engine::reconfigure(Settings settings, const CacheSettings& cache_settings)
   servers_.set(settings_.servers.empty() ? resolv_conf_.servers() : settings_.servers);
   if (same(cache_settings, cache_settings_)) return;
   cache_settings_ = cache_settings;
-  cache_ = Cache(cache_settings);
+  cache_.reset(cache_settings);
 }
 
 bool Engine::cached(const Question& question, Answer& answer) {

@@ -18,6 +18,9 @@ using std::chrono::seconds;
 
 constexpr dns::CacheSettings kSettings{4, seconds(60), seconds(10)};
 
+constexpr std::uint64_t kMostOctets =
+    std::max(kSettings.entries * dns::Cache::kOctetsPerEntry, dns::Cache::kLargestEntry);
+
 // A message has no more.
 constexpr std::size_t kMostRecords = 128;
 
@@ -54,6 +57,7 @@ struct Entry {
   Question question;
   Answer answer;
   base::TimePoint end;
+  std::uint64_t octets;
 };
 using Model = std::vector<Entry>;
 
@@ -69,11 +73,17 @@ seconds life_of(const Answer& answer) {
                   answer.outcome == Outcome::kData ? kSettings.max_ttl : kSettings.negative_ttl);
 }
 
-std::size_t octets_of(const Question& question, const Answer& answer) {
-  std::size_t octets = question.name.labels().size() + 16 * answer.addresses.size();
-  for (const TxtRecord& text : answer.texts) octets += text.text.size() + 6;
-  for (const Name& alias : answer.aliases) octets += alias.labels().size() + 1;
-  return octets;
+// What an entry takes: nothing, if it is larger than any answer of a message.
+std::uint64_t octets_of(const Question& question, const Answer& answer, base::TimePoint now) {
+  dns::Cache alone(kSettings);
+  alone.put(question, answer, now);
+  return alone.octets();
+}
+
+std::uint64_t octets_of(const Model& model) {
+  std::uint64_t all = 0;
+  for (const Entry& entry : model) all += entry.octets;
+  return all;
 }
 
 void get(dns::Cache& cache, Model& model, const Question& question, base::TimePoint now) {
@@ -98,13 +108,16 @@ void put(dns::Cache& cache, Model& model, const Question& question, const Answer
   if (const auto old = find(model, question); old != model.end()) model.erase(old);
   const seconds life = life_of(answer);
   if (life == life.zero()) return;
-  Answer found;
-  if (!cache.get(question, now, found)) {
-    require(octets_of(question, answer) > 768, "an answer of usual size is not kept");
+  const std::uint64_t size = octets_of(question, answer, now);
+  require(size <= kMostOctets, "more octets than there may be");
+  if (size == 0) {
+    require(answer.aliases.size() + answer.texts.size() > 100, "an answer is not kept");
     return;
   }
-  if (model.size() == kSettings.entries) model.erase(model.begin());
-  model.push_back({question, answer, now + life});
+  model.push_back({question, answer, now + life, size});
+  while (model.size() > kSettings.entries || octets_of(model) > kMostOctets) {
+    model.erase(model.begin());
+  }
 }
 
 FUZZ_TARGET(cache, octets) {
@@ -122,6 +135,7 @@ FUZZ_TARGET(cache, octets) {
       get(cache, model, question, now);
     }
     require(cache.size() == model.size(), "another number of entries");
+    require(cache.octets() == octets_of(model), "another size");
   }
 }
 
