@@ -18,7 +18,8 @@ NGINX_PID=
 TASK_PID=
 
 log() {
-  printf '%(%Y-%m-%dT%H:%M:%SZ)T acme-client: %s\n' -1 "$*"
+  # Where nobody takes the line, as on a disk that is full, the work goes on.
+  printf '%(%Y-%m-%dT%H:%M:%SZ)T acme-client: %s\n' -1 "$*" || true
 }
 
 # run COMMAND...: its exit status. If nginx ends meanwhile, so does everything.
@@ -45,14 +46,25 @@ pause() {
 # stop STATUS: ends the children, then this process. It asks them until they are gone: a child that has not
 # come to its exec(2) yet loses a signal, and one that has just been started is not in TASK_PID yet.
 stop() {
-  local child children
+  local child signal some_left=yes begun=$SECONDS
+  local -A gone=()
   trap '' TERM INT HUP QUIT
-  while children=$(jobs -pr) && [[ -n $children ]]; do
-    for child in $children; do
+  while [[ $some_left ]]; do
+    some_left=
+    for child in $(jobs -pr); do
+      # bash forgets the end of a child that dies just as a signal interrupts wait: as when the whole process
+      # group gets it, by Ctrl-C. jobs lists that one for ever.
+      [[ ! ${gone[$child]-} ]] || continue
       # QUIT lets nginx finish the answers under way, for as long as worker_shutdown_timeout.
-      kill -"$([[ $child == "$NGINX_PID" ]] && echo QUIT || echo TERM)" "$child" 2>/dev/null || true
+      signal=$([[ $child == "$NGINX_PID" ]] && echo QUIT || echo TERM)
+      ((SECONDS - begun <= 8)) || signal=KILL
+      if kill -"$signal" "$child" 2>/dev/null; then
+        some_left=yes
+      else
+        gone[$child]=yes
+      fi
     done
-    sleep 0.05
+    [[ ! $some_left ]] || sleep 0.05
   done
   log "stopped"
   exit "$1"

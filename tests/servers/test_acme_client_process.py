@@ -122,6 +122,31 @@ def test_a_signal_stops_it_and_all_it_has_started(workspace: Workspace, number: 
     assert not answers_at((client.address, client.https_port))
 
 
+# Ctrl-C, and a shell that ends, signal all of the process group at once.
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
+def test_a_signal_to_its_whole_process_group_stops_it(workspace: Workspace, number: signal.Signals) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        server = f"https://127.0.0.1:{silent.getsockname()[1]}/dir"
+        client = make(workspace, DOMAIN=DOMAIN, ACME_SERVER=server).start()
+        connection, _ = silent.accept()
+        with connection:
+            os.killpg(client.process.pid, number)
+            assert client.process.wait(5) == 0
+    assert client.process.output().endswith("acme-client: stopped\n")
+    assert processes_of(client.process) == []
+
+
+def test_a_child_whose_end_bash_has_missed_does_not_keep_it(workspace: Workspace) -> None:
+    """A signal and the end of a child at the same moment leave one in bash's list of jobs that is long gone. Here
+    it is always there: bash takes functions from its environment."""
+    client = make(workspace)
+    # No process has this number (PID_MAX_LIMIT).
+    client.variables["BASH_FUNC_jobs%%"] = '() { echo 4194305; builtin jobs "$@"; }'
+    client.start()
+    assert client.stop() == 0
+    assert processes_of(client.process) == []
+
+
 def test_it_ends_if_nginx_ends(workspace: Workspace) -> None:
     client = make(workspace).start()
     os.kill(client.nginx_pid(), signal.SIGKILL)
