@@ -13,6 +13,10 @@ VERSION    ?= 0.1.0
 # Compilations at once where make was started without -j.
 JOBS       ?= $(shell nproc)
 
+ifneq ($(words $(BUILD)),1)
+$(error BUILD: "$(BUILD)": make can only build in a directory whose name has no blank in it)
+endif
+
 # What the code needs whoever builds it.
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror=switch
 ifdef CI
@@ -135,34 +139,44 @@ run: demo-deps                       ## the relay behind lighttpd in the foregro
 	$(build) $(BUILD)/http01-relay
 	@BUILD='$(BUILD)' tests/serve $(PORT)
 
-doc_dir := $(PREFIX)/share/doc/http01-relay
-man_dir := $(PREFIX)/share/man
-installed_config := $(DESTDIR)$(SYSCONFDIR)/http01-relay/http01-relay.toml
 units := $(notdir $(wildcard deploy/systemd/*.service deploy/systemd/*.socket))
 # All that is shipped, but what has a place of its own and what container images are built from.
 examples := $(shell cd deploy && find . -type f -not -path './man/*' -not -path './systemd/*' \
   -not -path './debian/*' -not -path './docker/*' -not -path './acme-client/*' | sed 's|^./||' | sort)
-# Shipped files name the places of a distribution's package.
-in_place = sed -e 's|/usr/bin/http01-relay|$(PREFIX)/bin/http01-relay|g' \
-  -e 's|/etc/http01-relay/|$(SYSCONFDIR)/http01-relay/|g'
+# The shell reads these from its environment: whatever is in them needs no quoting that make could get wrong.
+install uninstall: export DESTDIR := $(DESTDIR)
+install uninstall: export PREFIX := $(PREFIX)
+install uninstall: export SYSCONFDIR := $(SYSCONFDIR)
+install uninstall: export UNITDIR := $(UNITDIR)
+doc_dir = "$$DESTDIR$$PREFIX/share/doc/http01-relay"
+man_dir = "$$DESTDIR$$PREFIX/share/man"
+unit_dir = "$$DESTDIR$$UNITDIR"
+installed_config = "$$DESTDIR$$SYSCONFDIR/http01-relay/http01-relay.toml"
+# Shipped files name the places of a distribution's package. in_place ESCAPE FILE TARGET; ESCAPE: by sed, how a
+# path is written in there. systemd splits at blanks.
+in_place = in_place() { \
+  escaped() { printf '%s\n' "$$1" | sed -e "$$2" -e 's/[\\&|]/\\&/g'; }; \
+  echo "$$3"; install -D -m 644 /dev/null "$$3"; \
+  sed -e "s|/usr/bin/http01-relay|$$(escaped "$$PREFIX" "$$1")/bin/http01-relay|g" \
+      -e "s|/etc/http01-relay/|$$(escaped "$$SYSCONFDIR" "$$1")/http01-relay/|g" "$$2" >"$$3"; }
 install: all                         ## to DESTDIR, PREFIX, SYSCONFDIR, UNITDIR; a configuration that is there stays
-	install -D -m 755 $(BUILD)/http01-relay $(DESTDIR)$(PREFIX)/bin/http01-relay
+	install -D -m 755 $(BUILD)/http01-relay "$$DESTDIR$$PREFIX/bin/http01-relay"
 	test -e $(installed_config) || install -D -m 644 etc/http01-relay.toml $(installed_config)
-	install -D -m 644 etc/http01-relay.toml $(DESTDIR)$(doc_dir)/http01-relay.toml
-	install -D -m 644 deploy/man/http01-relay.8 $(DESTDIR)$(man_dir)/man8/http01-relay.8
-	install -D -m 644 deploy/man/http01-relay.toml.5 $(DESTDIR)$(man_dir)/man5/http01-relay.toml.5
-	@set -e; for file in $(units); do echo "$(DESTDIR)$(UNITDIR)/$$file"; \
-	  install -D -m 644 /dev/null $(DESTDIR)$(UNITDIR)/$$file; \
-	  $(in_place) deploy/systemd/$$file > $(DESTDIR)$(UNITDIR)/$$file; done
-	@set -e; for file in $(examples); do echo "$(DESTDIR)$(doc_dir)/examples/$$file"; \
-	  install -D -m 644 /dev/null $(DESTDIR)$(doc_dir)/examples/$$file; \
-	  $(in_place) deploy/$$file > $(DESTDIR)$(doc_dir)/examples/$$file; done
+	install -D -m 644 etc/http01-relay.toml $(doc_dir)/http01-relay.toml
+	install -D -m 644 deploy/man/http01-relay.8 $(man_dir)/man8/http01-relay.8
+	install -D -m 644 deploy/man/http01-relay.toml.5 $(man_dir)/man5/http01-relay.toml.5
+	@set -e; $(in_place); for file in $(units); do \
+	  in_place 's/ /\\x20/g; s/%/%%/g' "deploy/systemd/$$file" $(unit_dir)/"$$file"; done
+	@set -e; $(in_place); for file in $(filter-out kubernetes/%,$(examples)); do \
+	  in_place '' "deploy/$$file" $(doc_dir)/examples/"$$file"; done
+	@set -e; for file in $(filter kubernetes/%,$(examples)); do \
+	  install -D -m 644 "deploy/$$file" $(doc_dir)/examples/"$$file"; done
 
 uninstall:                           ## all that install put there but the configuration
-	rm -f $(DESTDIR)$(PREFIX)/bin/http01-relay
-	rm -f $(DESTDIR)$(man_dir)/man8/http01-relay.8 $(DESTDIR)$(man_dir)/man5/http01-relay.toml.5
-	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,$(units))
-	rm -rf $(DESTDIR)$(doc_dir)
+	rm -f "$$DESTDIR$$PREFIX/bin/http01-relay"
+	rm -f $(man_dir)/man8/http01-relay.8 $(man_dir)/man5/http01-relay.toml.5
+	for file in $(units); do rm -f $(unit_dir)/"$$file"; done
+	rm -rf $(doc_dir)
 
 .PHONY: static static-deps test-static deb
 static-deps:

@@ -95,6 +95,42 @@ def test_the_places_may_be_others_and_the_files_name_them(root: Path) -> None:
     assert files(root) == {f"opt/relay/{CONFIG}"}
 
 
+@pytest.mark.parametrize("odd", ["a b", "it's", "a&b|c", "a%b"])
+def test_the_names_of_the_places_may_be_odd(root: Path, odd: str) -> None:
+    prefix, etc = f"/opt/{odd}", f"/opt/{odd}/etc"
+    places = [f"DESTDIR={root}/{odd}", f"PREFIX={prefix}", f"SYSCONFDIR={etc}"]
+    for _ in range(2):
+        make("-j8", "install", *places)
+    installed = root / odd
+    assert set(path.name for path in root.iterdir()) == {odd}
+    assert files(installed) == (expected(prefix[1:], f"{prefix[1:]}/lib/systemd/system") - {CONFIG}) | {
+        f"{etc[1:]}/http01-relay/http01-relay.toml"
+    }
+    lighttpd = (installed / f"{prefix[1:]}/share/doc/http01-relay/examples/lighttpd/http01-relay.conf").read_text()
+    assert f'"bin-path" => "{prefix}/bin/http01-relay"' in lighttpd
+    unit = (installed / f"{prefix[1:]}/lib/systemd/system/http01-relay.service").read_text()
+    in_unit = prefix.replace(" ", "\\x20").replace("%", "%%")
+    assert f"ExecStart={in_unit}/bin/http01-relay\n" in unit
+    assert f"Environment=HTTP01_RELAY_CONFIG={in_unit}/etc/http01-relay/http01-relay.toml\n" in unit
+    make("uninstall", *places)
+    assert files(installed) == {f"{etc[1:]}/http01-relay/http01-relay.toml"}
+
+
+def test_places_in_a_container_stay_as_they_are(root: Path) -> None:
+    make("install", f"DESTDIR={root}", "SYSCONFDIR=/opt/etc")
+    examples = root / "usr/local/share/doc/http01-relay/examples"
+    shipped = DEPLOY / "kubernetes" / "http01-relay.yaml"
+    assert (examples / "kubernetes" / shipped.name).read_text() == shipped.read_text()
+
+
+@pytest.mark.parametrize("build", ["", "a b"])
+def test_a_directory_that_make_cannot_build_in_is_refused(build: str) -> None:
+    command = ["make", "--no-print-directory", "--dry-run", f"BUILD={build}", "all"]
+    ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert f'BUILD: "{build}": make can only build' in ended.stderr
+
+
 def test_the_package_has_the_makefile_s_version() -> None:
     version = re.search(r"^VERSION\s*\?= (\S+)$", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
     assert version
