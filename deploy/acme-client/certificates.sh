@@ -14,13 +14,22 @@ ca_directory() {
 
 write_acme_configuration() {
   CA_DIR=$(ca_directory)
-  install -d -m 700 "$CA_DIR" "$CA_DIR/retry" "$CA_DIR/certs" "$CA_DIR/accounts"
   CURL_OPTIONS=(--connect-timeout 20 --max-time 60)
   [[ -z $ACME_CA_BUNDLE ]] || CURL_OPTIONS+=(--cacert "$ACME_CA_BUNDLE")
   # It is a piece of shell to dehydrated. KEYSIZE is the account key's. One key pair per certificate: find_certificate relies on it.
   printf '%s=%q\n' CA "$ACME_SERVER" BASEDIR "$CA_DIR" WELLKNOWN "$CHALLENGES" CONTACT_EMAIL "$EMAIL" \
     CURL_OPTS "${CURL_OPTIONS[*]}" CHALLENGETYPE http-01 KEYSIZE 3072 KEY_ALGO prime256v1 PRIVATE_KEY_RENEW yes \
     >"$RUN_DIR/dehydrated.conf"
+}
+
+# has_room: whether all that an order writes can be written; if not, WITHOUT_ROOM is where.
+has_room() {
+  for WITHOUT_ROOM in "$CA_DIR" "$CHALLENGES" "$RUN_DIR"; do
+    run install -d -m "$([[ $WITHOUT_ROOM == "$CA_DIR" ]] && echo 700 || echo 755)" "$WITHOUT_ROOM" || return
+    run try_to_write "$WITHOUT_ROOM" || return
+  done
+  WITHOUT_ROOM=$CA_DIR
+  run install -d -m 700 "$CA_DIR/retry" "$CA_DIR/certs" "$CA_DIR/accounts"
 }
 
 ca_answers() {
@@ -57,11 +66,12 @@ renewal_time() {
 read_retry() {
   local now longest=${RETRY_DELAYS[-1]} content
   failures=0 not_before=0
-  content=$(cat "$CA_DIR/retry/$1" 2>/dev/null) || return 0
+  [[ -e $CA_DIR/retry/$1 ]] || return 0
+  content=$(cat "$CA_DIR/retry/$1") || true
   printf -v now '%(%s)T' -1
   if ! [[ $content =~ ^([0-9]{1,9})\ ([0-9]{1,12})$ ]]; then
     failures=1 not_before=$((now + RETRY_DELAYS[0]))
-    write_retry "$1"
+    write_retry "$1" || true
     return
   fi
   failures=${BASH_REMATCH[1]} not_before=${BASH_REMATCH[2]}
@@ -69,9 +79,10 @@ read_retry() {
   ((not_before <= now + longest)) || not_before=$((now + longest))
 }
 
-write_retry() { # NAME
-  echo "$failures $not_before" >"$CA_DIR/retry/.$1"
-  mv "$CA_DIR/retry/.$1" "$CA_DIR/retry/$1"
+# write_retry NAME: from `failures` and `not_before`; whole or not at all, and onto the disk.
+write_retry() {
+  local new=$CA_DIR/retry/.$1
+  echo "$failures $not_before" >"$new" && sync "$new" && mv -f "$new" "$CA_DIR/retry/$1" && sync "$CA_DIR/retry"
 }
 
 # next_attempt NAME: when to order a certificate for it; 0: now.
@@ -97,26 +108,29 @@ report() {
   log "$1 $text"
 }
 
-# obtain NAME: orders a certificate for it. The attempt counts as failed from its beginning: whatever ends
-# this program midway, the next start waits.
-obtain() {
+# count_attempt NAME: an attempt counts as failed from its beginning: whatever ends this program midway, the
+# next start waits.
+count_attempt() {
   local failures not_before now last=$((${#RETRY_DELAYS[@]} - 1))
   printf -v now '%(%s)T' -1
   read_retry "$1"
   not_before=$((now + RETRY_DELAYS[failures < last ? failures : last]))
   failures=$((failures + 1))
   write_retry "$1"
+}
 
+# obtain NAME: orders a certificate for it.
+obtain() {
+  local now
   log "ordering a certificate for $1 from $ACME_SERVER"
   if order "$1"; then
-    sync -f "$CA_DIR"
-    write_site "$1"
-    reload_web_server
+    run sync -f "$CA_DIR" || log "$CA_DIR: what was written may be lost"
+    serve_newest "$1"
     # One that is due again at once (a clock that is wrong, a life too short) must not be ordered in a loop.
     printf -v now '%(%s)T' -1
     if find_certificate "$1" && (($(renewal_time "$CERTIFICATE") > now)); then
-      rm -f "$CA_DIR/retry/$1"
-      run acme --cleanup-delete >/dev/null || true
+      rm -f "$CA_DIR/retry/$1" || true
+      [[ ${SERVED[$1]-} != "$CERTIFICATE" ]] || run acme --cleanup-delete >/dev/null || true
     fi
   fi
   report "$1"
@@ -134,5 +148,6 @@ order() {
 
 # A CA may leave an order "processing" for ever. timeout(1) ends all of its children with itself.
 acme() {
+  export TMPDIR=$RUN_DIR/tmp
   exec timeout --kill-after=3 600 dehydrated --config "$RUN_DIR/dehydrated.conf" --no-lock "$@"
 }

@@ -1,8 +1,11 @@
 #!/bin/bash
 # Serves ACME HTTP-01 challenges, obtains and renews the certificates of $DOMAIN, and serves HTTPS with them.
 #
-# One process looks after two children: nginx, which runs all the time, and whatever is under way at the
-# moment (an order, a pause). So a signal is answered at once, and the end of nginx is noticed at once.
+# Two processes. The first does nothing but take signals: bash 5.2 now and then loses one that comes while it
+# expands a command substitution or waits for a command. The second works, is told to stop until it has, and
+# looks after two children: nginx, which runs all the time, and whatever is under way at the moment (an order,
+# a pause). So a signal is answered at once, and the end of nginx is noticed at once.
+# shellcheck disable=SC2317  # traps and `run` call what seems to be out of reach
 set -euo pipefail
 export LC_ALL=C TZ=UTC
 
@@ -48,6 +51,7 @@ pause() {
 stop() {
   local child signal some_left=yes begun=$SECONDS
   local -A gone=()
+  trap - EXIT
   trap '' TERM INT HUP QUIT
   while [[ $some_left ]]; do
     some_left=
@@ -72,7 +76,7 @@ stop() {
 
 # Never returns. A pause is one hour at most: a clock that was set is noticed by then.
 keep_certificates() {
-  local name at now soonest ca_pause=1
+  local name at now soonest obstacle pause=1
   for name in "${NAMES[@]}"; do
     report "$name"
   done
@@ -80,16 +84,26 @@ keep_certificates() {
     printf -v now '%(%s)T' -1
     soonest=$((now + 3600))
     for name in "${NAMES[@]}"; do
+      serve_newest "$name"
       at=$(next_attempt "$name")
       if ((at <= now)); then
-        # A CA that cannot be reached, as when the network is not up yet, is no failed order.
-        if ! ca_answers; then
-          log "$ACME_SERVER does not answer; asking again in $ca_pause s"
-          soonest=$((now + ca_pause))
-          ca_pause=$((ca_pause < 30 ? 2 * ca_pause : 60))
+        # A CA that cannot be reached, as when the network is not up yet, is no failed order. Nor is a full
+        # disk: an order that leaves nothing behind, not even that it was made, is not made.
+        obstacle=
+        if ! has_room; then
+          obstacle="$WITHOUT_ROOM is full or cannot be written: ordering nothing for $name"
+        elif ! ca_answers; then
+          obstacle="$ACME_SERVER does not answer"
+        elif ! count_attempt "$name"; then
+          obstacle="$CA_DIR/retry cannot be written: ordering nothing for $name"
+        fi
+        if [[ $obstacle ]]; then
+          log "$obstacle; asking again in $pause s"
+          soonest=$((now + pause))
+          pause=$((pause < 30 ? 2 * pause : 60))
           break
         fi
-        ca_pause=1
+        pause=1
         obtain "$name"
         at=$(next_attempt "$name")
       fi
@@ -100,19 +114,40 @@ keep_certificates() {
   done
 }
 
-trap 'stop 0' TERM INT HUP QUIT
-read_settings
-prepare_directories
-exec {lock}<"$STATE_DIR"
-if ! flock --nonblock "$lock"; then
-  log "another process works in STATE_DIR $STATE_DIR" >&2
-  exit 75
-fi
-write_web_configuration
-start_web_server
-if ((${#NAMES[@]} == 0)); then
-  log "DOMAIN is not set: serving challenges from $WEBROOT only"
-  run pause infinity
-fi
-write_acme_configuration
-keep_certificates
+work() {
+  trap 'stop 0' TERM HUP
+  read_settings
+  prepare_directories
+  exec {lock}<"$STATE_DIR"
+  if ! flock --nonblock "$lock"; then
+    log "another process works in STATE_DIR $STATE_DIR" >&2
+    exit 75
+  fi
+  write_web_configuration
+  # Whatever this ends by, its children end with it.
+  trap 'stop $?' EXIT
+  start_web_server
+  if ((${#NAMES[@]} == 0)); then
+    log "DOMAIN is not set: serving challenges from $WEBROOT only"
+    run pause infinity
+  fi
+  write_acme_configuration
+  keep_certificates
+}
+
+# stop_worker: ends the second process, and this one.
+stop_worker() {
+  local worker=$! begun=$SECONDS
+  trap '' TERM INT HUP QUIT
+  while ((SECONDS - begun <= 11)) && kill -TERM "$worker" 2>/dev/null; do
+    sleep 0.05
+  done
+  kill -KILL "$worker" 2>/dev/null || true
+  exit 0
+}
+
+trap stop_worker TERM INT HUP QUIT
+work &
+status=0
+wait $! || status=$?
+exit "$status"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# The settings, all from the environment; an empty variable counts as unset. Every fault is reported before
+# The settings, all from the environment; an empty or blank variable counts as unset. Every fault is reported before
 # the program ends with status 78 (EX_CONFIG). What passes here can stand in nginx's configuration as it is.
 # shellcheck disable=SC2034  # used in the other files
 
@@ -127,7 +127,17 @@ _end_with_faults() {
   exit 78
 }
 
+# Compose files leave blanks, and a list of separators is an empty one.
+_unset_blank_ones() {
+  local name
+  for name in DOMAIN EMAIL STAGING ACME_SERVER ACME_CA_BUNDLE TARGET_ENDPOINT RENEW_DAYS RETRY_DELAYS LISTEN \
+    HTTP_PORT HTTPS_PORT STATE_DIR WEBROOT RUN_DIR ACCESS_LOG; do
+    [[ ${!name:-} == *[!$', \t\r\n']* ]] || unset "$name"
+  done
+}
+
 read_settings() {
+  _unset_blank_ones
   _read_domain
   _read_ca
   _read_times
@@ -136,14 +146,44 @@ read_settings() {
   _end_with_faults
 }
 
+_has_a_certificate() {
+  local name
+  for name in "${NAMES[@]}"; do
+    ! find_certificate "$name" || return 0
+  done
+  return 1
+}
+
+# try_to_write DIRECTORY: as many files as an order may leave there, and as much in them. Some file systems say
+# only when it comes to the disk that there is no room.
+try_to_write() {
+  local room=$1/.room number status=0
+  rm -rf "$room"
+  mkdir -m 700 "$room" || return
+  for number in {1..16}; do
+    head -c 8192 /dev/zero >"$room/$number" || { status=$?; break; }
+  done
+  ((status)) || sync "$room"/* || status=$?
+  rm -rf "$room"
+  return "$status"
+}
+
 # Keys are in STATE_DIR and in one directory of RUN_DIR; nginx's workers need the rest of RUN_DIR.
 prepare_directories() {
   local path
   CHALLENGES=$WEBROOT/.well-known/acme-challenge
+  rm -rf "$RUN_DIR/tmp" || true
   install -d -m 755 "$CHALLENGES" "$RUN_DIR" "$RUN_DIR/sites" || true
-  install -d -m 700 "$STATE_DIR" "$RUN_DIR/keys" || true
+  install -d -m 700 "$STATE_DIR" "$RUN_DIR/keys" "$RUN_DIR/tmp" || true
   for path in STATE_DIR WEBROOT RUN_DIR; do
-    [[ -d ${!path} && -w ${!path} ]] || _fault "$path: ${!path}: not a directory that can be written"
+    if [[ -d ${!path} && -w ${!path} ]]; then
+      # The other two may be full: what is there can be served.
+      [[ $path != RUN_DIR ]] || try_to_write "$RUN_DIR" || _fault "RUN_DIR: $RUN_DIR: no room in it"
+    elif [[ $path != RUN_DIR && -d ${!path} ]] && _has_a_certificate; then
+      log "$path ${!path} cannot be written: serving what is there"
+    else
+      _fault "$path: ${!path}: not a directory that can be written"
+    fi
   done
   _end_with_faults
 }

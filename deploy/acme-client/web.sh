@@ -10,7 +10,8 @@ render() {
     # Quoted, or bash puts what was matched for each & of the value.
     text=${text//"@${pair%%=*}@"/"${pair#*=}"}
   done
-  printf '%s\n' "$text" >"$2"
+  # A disk that is full leaves the old file as it is.
+  printf '%s\n' "$text" >"$2.new" && mv -f "$2.new" "$2"
 }
 
 # listen_on PORT OPTIONS: nginx's listen directives.
@@ -45,11 +46,23 @@ write_web_configuration() {
   done
 }
 
-# write_site NAME: HTTPS for it, if it has a certificate.
+declare -A SERVED=()
+
+# write_site NAME: HTTPS for it, if it has a certificate, which is then in SERVED.
 write_site() {
   find_certificate "$1" || return 0
   render site.conf "$RUN_DIR/sites/$1.conf" "NAME=$1" "RUN_DIR=$RUN_DIR" "CERTIFICATE=$CERTIFICATE" "KEY=$KEY" \
-    "LISTEN_HTTP=$(listen_on "$HTTP_PORT" '')" "LISTEN_HTTPS=$(listen_on "$HTTPS_PORT" ' ssl http2')"
+    "LISTEN_HTTP=$(listen_on "$HTTP_PORT" '')" "LISTEN_HTTPS=$(listen_on "$HTTPS_PORT" ' ssl http2')" &&
+    SERVED[$1]=$CERTIFICATE
+}
+
+# serve_newest NAME: the certificate it has, if that is another than is served. What fails is tried again.
+serve_newest() {
+  if find_certificate "$1" && [[ ${SERVED[$1]-} != "$CERTIFICATE" ]]; then
+    if ! write_site "$1" || ! reload_web_server; then
+      SERVED[$1]=
+    fi
+  fi
 }
 
 # nginx asks the DNS and not /etc/hosts, where localhost and docker's extra_hosts are.
@@ -80,8 +93,9 @@ start_web_server() {
 # A configuration that does not load stays out: nginx goes on with the one it has.
 reload_web_server() {
   if nginx -e stderr -q -t -c "$RUN_DIR/nginx.conf"; then
-    kill -HUP "$NGINX_PID"
+    kill -HUP "$NGINX_PID" || true  # who waits for it notices that it has ended
   else
     log "nginx refuses the new configuration and goes on with the old one"
+    return 1
   fi
 }

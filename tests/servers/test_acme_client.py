@@ -8,18 +8,16 @@ import re
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import certificates
 import pytest
+from acme_authority import Authority, ClientFactory, Place, make_acme_client
 from deployed_client import ENTRYPOINT, SHIPPED, AcmeClient, App, processes_of
-from dns_servers import Nsd, Unbound
 from gateway import App as GatewayApp
 from gateway import LoopbackBlock
-from pebble import Pebble
-from processes import Workspace, free_port, wait_until
+from processes import Workspace, wait_until
 from relay import CHALLENGE, TOKEN
 from sites import AcmeWorld
 
@@ -27,48 +25,6 @@ BODY = f"{TOKEN}.thumbprint"
 DAY = 86400
 # One try at once, one after a second, then none for an hour.
 TWO_QUICK_TRIES = "1 3600"
-ORDER = "POST /order-plz"
-
-
-@dataclass(frozen=True)
-class Place:
-    """Names that nobody had before. All lead to `address`, but `elsewhere`, which leads to `other`."""
-
-    domain: str
-    address: str
-    other: str
-
-    def name(self, label: str) -> str:
-        return f"{label}.{self.domain}"
-
-    @property
-    def elsewhere(self) -> str:
-        return self.name("elsewhere")
-
-
-class Authority:
-    """Pebble, and names for its clients."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        block = LoopbackBlock()
-        places = [Place(f"c{number}.acme.test", block.address(), block.address()) for number in range(40)]
-        records = "".join(
-            f"{place.domain}. A {place.address}\n"
-            f"*.{place.domain}. A {place.address}\n"
-            f"{place.elsewhere}. A {place.other}\n"
-            for place in places
-        )
-        self._places = iter(places)
-        # Each client has an address of its own, so all can have the same ports.
-        self.ports = free_port(), free_port()
-        unbound = Unbound(workspace, Nsd(workspace, {"acme.test": records}))
-        self.pebble = Pebble(workspace, unbound.server, self.ports[0])
-
-    def place(self) -> Place:
-        return next(self._places)
-
-    def orders(self) -> int:
-        return self.pebble.process.output().count(ORDER)
 
 
 @pytest.fixture(scope="module")
@@ -87,22 +43,9 @@ def app() -> Iterator[App]:
         yield app
 
 
-def make(workspace: Workspace, authority: Authority, place: Place, **variables: str) -> AcmeClient:
-    """A client that is not started yet, for these variables."""
-    known = {
-        "ACME_SERVER": authority.pebble.directory,
-        "ACME_CA_BUNDLE": str(authority.pebble.api_certificate),
-        "EMAIL": "owner@acme.test",
-    }
-    return AcmeClient(workspace, place.address, known | variables, ports=authority.ports)
-
-
-ClientFactory = Callable[..., AcmeClient]
-
-
 @pytest.fixture
 def make_client(workspace: Workspace, authority: Authority, place: Place) -> ClientFactory:
-    return functools.partial(make, workspace, authority, place)
+    return functools.partial(make_acme_client, workspace, authority, place)
 
 
 class Issued:
@@ -120,7 +63,7 @@ def issued(module_workspace: Workspace, authority: Authority) -> Iterator[Issued
     place, before = authority.place(), authority.orders()
     with App() as app:
         target = f"http://localhost:{app.port}"
-        client = make(module_workspace, authority, place, DOMAIN=place.domain, TARGET_ENDPOINT=target).start()
+        client = make_acme_client(module_workspace, authority, place, DOMAIN=place.domain, TARGET_ENDPOINT=target).start()
         client.wait_for_certificate(place.domain)
         wait_until(lambda: client.https(place.domain).status == 200, "HTTPS", 10)
         yield Issued(client, place.domain, app, authority.orders() - before)
@@ -134,7 +77,7 @@ def test_at_its_first_start_it_obtains_a_certificate_and_serves_the_app_with_it(
 ) -> None:
     client, name = issued.client, issued.name
     assert issued.orders == 1
-    response = client.https(name, "/page?query=1", root=authority.pebble.root)
+    response = client.trusted(name, authority.pebble.root, "/page?query=1")
     assert (response.status, response.text) == (200, "the app\n")
     path, headers = issued.app.requests[-1]
     assert path == "/page?query=1"
@@ -221,7 +164,7 @@ def test_a_certificate_is_renewed_before_its_end(issued: Issued, authority: Auth
     old, nginx = client.certificate(issued.name), client.nginx_pid()
     wait_until(lambda: client.certificate(issued.name) != old, "another certificate", 60)
     assert time.time() >= now + due_in - 1
-    assert client.https(issued.name, root=authority.pebble.root).text == "the app\n"
+    assert client.trusted(issued.name, authority.pebble.root).text == "the app\n"
     # Reloaded, not started again; and what is of no use any more is not kept.
     assert client.nginx_pid() == nginx
     client.wait_for_log("has a certificate", 2)
@@ -249,8 +192,7 @@ def test_each_name_has_its_own_certificate_and_one_that_fails_does_not_hold_up_t
     client.wait_for_certificate(two)
     assert authority.orders() == before + 3
     for name in (one, two):
-        client.wait_until_served(name)
-        assert client.https(name, root=authority.pebble.root).status == 404  # there is no TARGET_ENDPOINT
+        assert client.trusted(name, authority.pebble.root).status == 404  # there is no TARGET_ENDPOINT
 
     # A name without a certificate is not served, and the self-signed one gives no name away.
     assert certificates.read(client.certificate(bad)).subject == "CN=no certificate yet"
@@ -399,7 +341,7 @@ def test_through_the_relay_and_the_gateway(workspace: Workspace, app: App, targe
     wait_until(lambda: client.https(domain).status == 200, "HTTPS", 10)
     # The domain's CNAME leads to the gateway, and its TXT record to the client's TLS port.
     client.address = world.addresses[base]
-    assert client.https(domain, root=world.ca.root).text == "the app\n"
+    assert client.trusted(domain, world.ca.root).text == "the app\n"
     # Before there was a certificate, a challenge over TLS came with the self-signed one.
     port = "https" if "{domain}" in target else "http"
     host = domain if "{domain}" in target else behind.gateway_name

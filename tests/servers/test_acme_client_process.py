@@ -8,7 +8,7 @@ import socket
 
 import pytest
 from deployed_client import ENTRYPOINT, AcmeClient, processes_of, run_to_end
-from processes import Workspace, answers_at, free_port
+from processes import Workspace, answers_at, free_port, wait_until
 from relay import CHALLENGE, EXIT_CONFIG, TOKEN
 from web_servers import has_ipv6
 
@@ -105,7 +105,39 @@ def test_staging_and_acme_server_exclude_each_other() -> None:
     assert "STAGING and ACME_SERVER are both set" in done.stderr
 
 
+@pytest.mark.parametrize("blank", [" ", "\t \n", " , ", ""], ids=repr)
+def test_a_blank_variable_counts_as_unset(workspace: Workspace, blank: str) -> None:
+    names = ("DOMAIN", "EMAIL", "STAGING", "ACME_SERVER", "ACME_CA_BUNDLE", "TARGET_ENDPOINT", "RENEW_DAYS", "RETRY_DELAYS")
+    client = make(workspace)
+    # Where no line of white space reaches the configuration, nginx would listen on its own port.
+    client.variables |= dict.fromkeys(names, blank)
+    client.start()
+    client.wait_for_log("DOMAIN is not set")
+    assert client.stop() == 0
+    # Those that have a place to be are seen in what is complained of.
+    paths = ("LISTEN", "HTTP_PORT", "HTTPS_PORT", "STATE_DIR", "WEBROOT", "RUN_DIR", "ACCESS_LOG")
+    done = run_to_end(dict.fromkeys(names + paths, blank) | {"EMAIL": "nobody"})
+    assert (done.returncode, done.stderr) == (EXIT_CONFIG, "acme-client: EMAIL: nobody: not a mail address\n")
+
+
+def test_a_blank_retry_delays_leaves_the_default(workspace: Workspace) -> None:
+    client = make(workspace, DOMAIN=DOMAIN, ACME_SERVER="https://127.0.0.1:1/dir", RETRY_DELAYS=" ")
+    client.start()
+    client.wait_for_log("does not answer; asking again in 1 s")
+    assert client.stop() == 0
+
+
 # ---- the process
+
+
+def test_it_goes_on_where_its_log_is_full(workspace: Workspace) -> None:
+    client = make(workspace, DOMAIN=DOMAIN, ACME_SERVER="https://127.0.0.1:1/dir")
+    client.command = ("/bin/bash", "-c", 'exec "$0" >/dev/full 2>&1', str(ENTRYPOINT))
+    client.start()
+    # By now it has had much to say.
+    wait_until(lambda: (client.state / "127.0.0.1_1_dir" / "certs").exists(), "what is written after the first line")
+    assert client.process.running()
+    assert client.stop() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
