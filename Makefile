@@ -97,12 +97,15 @@ $(BUILD)/flags: always
 # goals with this make's -j, or with JOBS where there is none.
 build = +@$(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 
-.PHONY: help deps test floors lint demo run install uninstall clean format format-check tidy asan tsan
+.PHONY: help deps build-deps test floors lint demo run install uninstall clean format format-check tidy asan tsan
 help:                                ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 deps:                                ## install what building and testing need (Debian packages)
 	tests/install-deps build test
+
+build-deps:                          ## install what building alone needs (Debian packages)
+	tests/install-deps build
 
 test: deps static-deps floors lint   ## everything: build it, then unit tests and tests with real servers
 	$(build) $(BUILD)/http01-relay $(BUILD)/unit-tests

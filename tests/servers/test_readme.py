@@ -44,6 +44,35 @@ def test_make_has_the_targets() -> None:
     assert targets <= known, targets - known
 
 
+def test_who_builds_from_source_installs_what_that_takes_first() -> None:
+    for line in COMMANDS.splitlines():
+        if re.search(r"make (-\S+ )*install\b", line):
+            assert line.startswith("make build-deps && make && make install"), line
+    assert "make build-deps && " in COMMANDS
+    recipe = re.search(r"^build-deps:.*\n\t(.+)$", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
+    assert recipe and recipe[1] == "tests/install-deps build"
+
+
+def test_lighttpd_gets_the_program_that_is_installed(workspace: Workspace) -> None:
+    """`make install` puts it into /usr/local, the package into /usr."""
+    (line,) = re.findall(r"^sed .*/etc/lighttpd/lighttpd.conf$", COMMANDS, re.MULTILINE)
+    program = workspace.path / "http01-relay"
+    program.touch(0o755)
+    written = workspace.path / "lighttpd.conf"
+    subprocess.run(
+        ["bash", "-euc", line.replace("/etc/lighttpd/lighttpd.conf", str(written))],
+        cwd=REPOSITORY,
+        env={"PATH": f"{workspace.path}:/usr/bin:/bin"},
+        check=True,
+    )
+    assert f'"bin-path" => "{program}"' in written.read_text()
+
+
+def test_caddy_may_use_the_socket_before_it_is_started() -> None:
+    (line,) = re.findall(r"^.*apt-get install caddy.*$", COMMANDS, re.MULTILINE)
+    assert line.index("adduser caddy www-data") < line.index("systemctl restart caddy")
+
+
 def test_units_are_shipped() -> None:
     units = set(re.findall(r"[\w-]+\.(?:service|socket)\b", COMMANDS))
     assert "http01-relay.socket" in units
