@@ -61,6 +61,7 @@ class Reading {
   void read_table(const FileValue& table);
   void check_allow();
   void check_capture_group();
+  void check_files();
 
   void add(Place place, const std::string& key, const std::string& what) {
     faults_.push_back({place, key + ": " + what});
@@ -132,6 +133,7 @@ void Reading::read_table(const FileValue& table) {
 void Reading::check() {
   check_allow();
   check_capture_group();
+  check_files();
 }
 
 void Reading::check_allow() {
@@ -176,6 +178,14 @@ void Reading::check_capture_group() {
   } else if (regex != nullptr) {
     add(regex->place, file_key, what);
   }
+}
+
+void Reading::check_files() {
+  const FileValue* target = find("log", "target");
+  if (target == nullptr || config_.state_file.empty() || config_.log.target != config_.state_file) {
+    return;
+  }
+  add(target->place, "log.target", "is service.state_file too, allowed is another file");
 }
 
 Result<Config, ConfigFaults> Reading::finish() {
