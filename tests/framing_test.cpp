@@ -121,6 +121,48 @@ BOOST_AUTO_TEST_CASE(a_request_may_come_one_octet_at_a_time) {
   BOOST_TEST(reader.take_request().host == "example.com");
 }
 
+std::string repeated(int heads, const std::string& head) {
+  std::string octets;
+  for (int i = 0; i < heads; ++i) octets += head;
+  return octets;
+}
+
+// As lighttpd sends it where the queue of the socket was full at first.
+BOOST_AUTO_TEST_CASE(of_heads_that_come_again_before_the_body_the_last_one_counts) {
+  const std::string last = begin(7) + params(get("/last"), 7) + body("abc", 7);
+  Pairs first = get("/first");
+  first.emplace_back("HTTPS", "on");
+  for (int heads = 1; heads < RequestReader::kMaxHeads; ++heads) {
+    const std::string octets = repeated(heads, begin(7, kKeep) + params(first, 7)) + last;
+    RequestReader reader;
+    const auto [status, consumed] = reader.feed(octets);
+    BOOST_TEST(status == Status::kRequest, heads);
+    BOOST_TEST(consumed == octets.size());
+    BOOST_TEST(!reader.keep_connection());
+    BOOST_TEST(reader.id() == 7);
+    const protocol::RawRequest request = reader.take_request();
+    BOOST_TEST(request.uri == "/last");
+    BOOST_TEST(!request.https);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_head_that_comes_again_elsewhere_is_bad) {
+  const std::string head = begin() + params(get("/"));
+  const std::string whole = head + body("");
+  const std::pair<const char*, std::string> cases[] = {
+      {"too often", repeated(RequestReader::kMaxHeads, head) + whole},
+      {"behind a part of the body", head + record(5, 1, "x") + whole},
+      {"behind a part of PARAMS", head.substr(0, head.size() - 8) + whole},
+      {"behind BEGIN_REQUEST", begin() + whole},
+      {"of another id", head + begin(2) + params(get("/"), 2) + body("", 2)},
+      {"of another role", head + begin(1, 0, 2) + whole.substr(16)},
+      {"without its BEGIN_REQUEST", head + whole.substr(16)},
+      {"with a short BEGIN_REQUEST", head + record(1, 1, std::string("\0\1", 2)) + whole},
+  };
+  for (const auto& [name, octets] : cases) BOOST_TEST(status_of(octets) == Status::kBad, name);
+  BOOST_TEST(status_of(repeated(RequestReader::kMaxHeads - 1, head) + whole) == Status::kRequest);
+}
+
 BOOST_AUTO_TEST_CASE(what_follows_a_request_is_not_consumed) {
   const std::string one = request("/1", kKeep, 1);
   const std::string two = request("/2", kKeep, 2);

@@ -111,7 +111,14 @@ void RequestReader::on_header() {
       expected = header.type == FCGI_PARAMS && id == id_ && length <= kMaxParams - content_.size();
       break;
     case Phase::kBody:
-      expected = header.type == FCGI_STDIN && id == id_;
+      if (restarts(header.type, id, length)) {
+        phase_ = Phase::kBegin;
+        variables_ = {};
+        expected = true;
+      } else {
+        expected = header.type == FCGI_STDIN && id == id_;
+        body_begun_ = true;
+      }
       break;
   }
   if (!expected || header.version != FCGI_VERSION_1) {
@@ -123,6 +130,14 @@ void RequestReader::on_header() {
   padding_left_ = header.paddingLength;
   record_is_empty_ = length == 0;
   if (content_left_ == 0 && padding_left_ == 0) on_record_end();
+}
+
+// lighttpd 1.4.69 that finds the queue of a unix socket full tries five times more, and keeps what
+// it could not send: over the connection it gets in the end come as many whole heads as it took
+// tries, and then the body once.
+bool RequestReader::restarts(int type, std::size_t id, std::size_t length) const {
+  return type == FCGI_BEGIN_REQUEST && id == id_ && length == sizeof(FCGI_BeginRequestBody) &&
+         !body_begun_ && heads_ < kMaxHeads;
 }
 
 void RequestReader::on_content(std::string_view octets) {
@@ -159,6 +174,7 @@ void RequestReader::on_begin() {
   content_.clear();
   keep_connection_ = (begin.flags & FCGI_KEEP_CONN) != 0;
   phase_ = Phase::kParams;
+  ++heads_;
   if (two_octets(begin.roleB1, begin.roleB0) != FCGI_RESPONDER) status_ = Status::kBad;
 }
 

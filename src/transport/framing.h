@@ -34,6 +34,10 @@ class RequestReader {
   // one.
   static constexpr std::size_t kMaxParams = std::size_t{64} * 1024;
 
+  // Of BEGIN_REQUEST and PARAMS before the body, each whole and of the same id; the last one
+  // counts.
+  static constexpr int kMaxHeads = 6;
+
   // Octets in the order they came, split anywhere. Not to be called again after another status than
   // kNeedMore.
   Progress feed(std::string_view octets);
@@ -49,6 +53,7 @@ class RequestReader {
   std::size_t step(std::string_view octets);
   std::size_t read_header(std::string_view octets);
   void on_header();
+  bool restarts(int type, std::size_t id, std::size_t length) const;
   void on_content(std::string_view octets);
   void on_record_end();
   void on_begin();
@@ -60,6 +65,8 @@ class RequestReader {
   Status status_ = Status::kNeedMore;
   bool keep_connection_ = false;
   std::uint16_t id_ = 0;
+  int heads_ = 0;
+  bool body_begun_ = false;
   bool record_is_empty_ = false;
   std::size_t content_left_ = 0;
   std::size_t padding_left_ = 0;

@@ -142,6 +142,17 @@ def test_parameters_in_many_records_with_padding_are_one_stream(relay: Relay) ->
         assert connection.read_response().location == GOOD
 
 
+def test_of_heads_that_come_again_the_last_one_counts(relay: Relay) -> None:
+    """As lighttpd sends it after it found the queue of the socket full."""
+    head = fcgi.begin() + fcgi.stream(fcgi.PARAMS, fcgi.pairs(variables("other.good.test", "POST").items()))
+    with Connection(relay.address) as connection:
+        connection.send(head * 5 + GOOD_REQUEST)
+        assert connection.read_response().location == GOOD
+    with Connection(relay.address) as connection:
+        connection.send(head * 6 + GOOD_REQUEST)
+        assert connection.closed_by_peer(1.0 * SLOWNESS)
+
+
 def test_a_request_id_of_the_web_server_comes_back(relay: Relay) -> None:
     for request_id in (1, 255, 256, 65535):
         with Connection(relay.address) as connection:

@@ -3,6 +3,9 @@ relay's answer comes back, unless the server answers first."""
 
 from __future__ import annotations
 
+import re
+import socket
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import http_client
@@ -10,7 +13,8 @@ import pytest
 from conftest import World
 from front_servers import SERVERS, Server, start_relay, start_server
 from odd_requests import ODD_REQUESTS, Answer, OddRequest
-from processes import BUILD
+from processes import BUILD, Workspace, wait_until
+from web_servers import Lighttpd
 
 # Where a server answers by itself (a status alone), or makes another request of it (an answer of the relay).
 FIRST: Mapping[str, Mapping[str, int | Answer]] = {
@@ -141,3 +145,32 @@ def test_two_requests_on_one_connection(matrix: Matrix, server: str) -> None:
     second = b"GET /b HTTP/1.1\r\nHost: no-txt.example.test\r\nConnection: close\r\n\r\n"
     octets = http_client.exchange(matrix.servers[server].port, first + second)
     assert (octets.count(b"HTTP/1.1 307"), octets.count(b"HTTP/1.1 404")) == (1, 1)
+
+
+def test_lighttpd_is_answered_though_it_has_found_the_queue_full(workspace: Workspace) -> None:
+    """It then sends what it could not send before once more, up to six times in all, on one connection. That the relay
+    refused, and lighttpd had no other answer for its client than 500."""
+    config = workspace.write("relay.toml", "")
+    web = Lighttpd(workspace, config, extra_changes={'"listen-backlog" => 4096': '"listen-backlog" => 1'})
+    log = workspace.path / "lighttpd-error.log"
+    statuses: Counter[int] = Counter()
+
+    def second_tries() -> int:
+        """Requests that went through at a later try: the tries that failed, without those of who got nowhere."""
+        return log.read_text().count("connection was dropped after accept()") - 6 * statuses[500]
+
+    def refused() -> list[str]:
+        return re.findall(r"response not received, request sent: [1-9].*", log.read_text())
+
+    def rush() -> bool:
+        clients = [socket.create_connection(("127.0.0.1", web.port), 20) for _ in range(200)]
+        for client in clients:
+            client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        for client in clients:
+            with client:
+                statuses[http_client.parse_response(b"".join(iter(lambda: client.recv(65536), b""))).status] += 1
+        return second_tries() >= 20 or refused()
+
+    wait_until(rush, "tries that succeed after one that failed", 30)
+    assert set(statuses) <= {200, 500}, statuses
+    assert not refused()
