@@ -68,6 +68,14 @@ class Pairs {
     if (quoted) line_ += '"';
   }
 
+  // A value of our own, which needs no escape.
+  void add_word(std::string_view key, std::string_view word) {
+    begin(key);
+    if (json_) line_ += '"';
+    line_ += word;
+    if (json_) line_ += '"';
+  }
+
   void add_number(std::string_view key, std::int64_t value) {
     begin(key);
     line_ += std::to_string(value);
@@ -233,21 +241,21 @@ void Log::request(const protocol::Request& request, const protocol::Reply& reply
                   const RequestTimes& times) {
   if (!tells_requests()) return;
   Pairs pairs(sink_->format);
-  pairs.add("reason", protocol::info(reply.reason).word);
+  pairs.add_word("reason", protocol::info(reply.reason).word);
   pairs.add_number("status", reply.response.status);
   pairs.add("method", request.method);
   pairs.add("host",
             request.host.kind == protocol::HostKind::kBad ? request.sent_host : request.host.text);
-  pairs.add("path", word(request.kind));
+  pairs.add_word("path", word(request.kind));
   if (request.kind == protocol::PathKind::kChallenge) {
     pairs.add("token", request.token().substr(0, kShownTokenOctets));
   }
-  if (reply.target.app) pairs.add("app_id", reply.target.app->id);
+  if (reply.target.app) pairs.add_word("app_id", reply.target.app->id);
   if (reply.target.gateway) pairs.add("gateway", reply.target.gateway->text());
   pairs.add("client", request.client);
   pairs.add_milliseconds("dns_ms", times.dns);
   pairs.add_milliseconds("total_ms", times.total);
-  pairs.add("cache", times.asked ? "miss" : "hit");
+  pairs.add_word("cache", times.asked ? "miss" : "hit");
   sink_->logger->log(spdlog::level::info, spdlog::string_view_t(pairs.line()));
 }
 

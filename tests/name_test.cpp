@@ -101,6 +101,51 @@ BOOST_AUTO_TEST_CASE(parents_and_labels) {
   BOOST_TEST(Name().parent().is_root());
 }
 
+BOOST_AUTO_TEST_CASE(a_text_is_a_domain_where_its_name_is_one_and_reads_the_same) {
+  const std::string label(63, 'a');
+  const std::string longest = label + '.' + label + '.' + label + '.' + std::string(61, 'b');
+  for (const std::string& text : {std::string("a.b"),
+                                  std::string("a-1.example.com"),
+                                  std::string("1.2.c3"),
+                                  std::string("xn--a.b"),
+                                  longest,
+                                  longest + 'c',
+                                  label + "a.com",
+                                  std::string(),
+                                  std::string("a"),
+                                  std::string("."),
+                                  std::string("a."),
+                                  std::string(".a"),
+                                  std::string("a.b."),
+                                  std::string("a..b"),
+                                  std::string(".a.b"),
+                                  std::string("A.b"),
+                                  std::string("a.B"),
+                                  std::string("-a.b"),
+                                  std::string("a-.b"),
+                                  std::string("a.-b"),
+                                  std::string("a.b-"),
+                                  std::string("_a.b"),
+                                  std::string("a.b_"),
+                                  std::string("1.2"),
+                                  std::string("a.0"),
+                                  std::string("a.0.b"),
+                                  std::string("a b.c"),
+                                  std::string("a\0.b", 4),
+                                  std::string("a\xe9.b")}) {
+    const auto name = Name::from_text(text);
+    BOOST_TEST(Name::is_domain_text(text) == (name && name->is_domain() && name->text() == text),
+               text);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(labels_make_the_same_name_again) {
+  for (const char* const text : {".", "a", "_x.example.com"}) {
+    const Name name = Name::from_text(text).value();
+    BOOST_TEST((Name::from_labels(name.labels()) == name));
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace http01::protocol

@@ -59,13 +59,9 @@ class Reader {
     while (octets-- > 0) value = value << 8 | *at_++;
     return value;
   }
-  std::span<const std::uint8_t> octets(std::size_t count) {
+  std::string_view text(std::size_t count) {
     at_ += count;
-    return {at_ - count, count};
-  }
-  std::string text(std::size_t count) {
-    const auto text = octets(count);
-    return {text.begin(), text.end()};
+    return {reinterpret_cast<const char*>(at_ - count), count};
   }
 
  private:
@@ -104,9 +100,8 @@ void write_answer(Writer& writer, const Answer& answer) {
   }
   writer.number(answer.aliases.size(), 1);
   for (const Name& alias : answer.aliases) {
-    writer.number(alias.labels().size() + 1, 1);
+    writer.number(alias.labels().size(), 1);
     writer.text(alias.labels());
-    writer.number(0, 1);
   }
   writer.number(answer.addresses.size(), 1);
   for (const IpAddress& address : answer.addresses) {
@@ -135,7 +130,7 @@ void read_answer(Reader reader, Answer& answer) {
   }
   answer.aliases.resize(reader.number(1));
   for (Name& alias : answer.aliases) {
-    if (auto name = Name::from_wire(reader.octets(reader.number(1)))) alias = std::move(*name);
+    alias = Name::from_labels(reader.text(reader.number(1)));
   }
   answer.addresses.resize(reader.number(1));
   for (IpAddress& address : answer.addresses) {

@@ -93,7 +93,7 @@ std::optional<Name> legacy_name(const Policy& policy, const Name& domain) {
 constexpr std::array kAppAddressNames{&exact_name, &legacy_name, &wildcard_name};
 
 struct Chain {
-  std::vector<Name> hops;  // without the domain itself
+  std::vector<Name> hops;  // without the domain itself, and without the one that named the base
   std::optional<Name> base;
 };
 
@@ -114,9 +114,9 @@ Found<Chain> follow_chain(const Policy& policy, const Name& domain, const Answer
       return Refusal{Reason::kCnameLoop, "The CNAME chain of " + domain.text() + " comes back to " +
                                              target.text() + "."};
     }
-    chain.hops.push_back(target);
     chain.base = base_named_by(policy.gateways, target);
     if (chain.base) break;
+    chain.hops.push_back(target);
     at = &target;
   }
   return chain;

@@ -80,6 +80,12 @@ std::optional<Name> Name::from_wire(std::span<const std::uint8_t> wire) {
   return name;
 }
 
+Name Name::from_labels(std::string_view labels) {
+  Name name;
+  name.labels_ = labels;
+  return name;
+}
+
 std::size_t Name::label_count() const {
   std::size_t count = 0;
   each_label(labels_, [&](std::string_view) { return ++count != 0; });
@@ -126,6 +132,19 @@ bool Name::is_domain() const {
     return is_host_label(label);
   });
   return all_host_labels && count >= 2 && !kDigits.holds_all(last);
+}
+
+bool Name::is_domain_text(std::string_view text) {
+  if (text.size() > kMaxTextOctets) return false;
+  std::size_t dot = 0;
+  while ((dot = text.find('.')) != std::string_view::npos) {
+    if (!is_host_label(text.substr(0, dot))) return false;
+    text.remove_prefix(dot + 1);
+    if (text.find('.') == std::string_view::npos) {
+      return is_host_label(text) && !kDigits.holds_all(text);
+    }
+  }
+  return false;
 }
 
 std::string Name::text() const {

@@ -28,6 +28,9 @@ class Name {
   // An uncompressed name that ends exactly with the octets given; labels may hold any octets.
   static std::optional<Name> from_wire(std::span<const std::uint8_t> wire);
 
+  // What labels() of a name has said.
+  static Name from_labels(std::string_view labels);
+
   // The wire form without the root's zero octet.
   const std::string& labels() const { return labels_; }
 
@@ -43,6 +46,8 @@ class Name {
   static bool is_host_label(std::string_view label);
   // Two labels or more, each a host label, the last not all digits.
   bool is_domain() const;
+  // Of such a name in lower case, without the final dot.
+  static bool is_domain_text(std::string_view text);
 
   // Without the final dot; the root is ".". Octets outside [A-Za-z0-9_-] are escaped as RFC
   // 1035 5.1 has it.

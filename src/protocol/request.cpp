@@ -49,6 +49,7 @@ bool has_record_name(const Policy& policy, const Name& domain) {
 // Absolute form (RFC 9112 3.2.2), which Apache passes on as it came: the authority is not ours to
 // believe, Host was made from it.
 std::string_view without_authority(std::string_view uri) {
+  if (uri.starts_with('/')) return uri;
   for (const std::string_view scheme : {"http://", "https://"}) {
     if (uri.size() < scheme.size() || lowered(uri.substr(0, scheme.size())) != scheme) continue;
     uri.remove_prefix(scheme.size());

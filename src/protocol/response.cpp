@@ -50,21 +50,19 @@ std::string_view phrase(int status) {
 std::string to_cgi(const Response& response, bool head) {
   std::string cgi;
   cgi.reserve(384 + response.location.size() + response.body.size());
-  const auto line = [&cgi](std::string_view name, std::string_view value) {
-    cgi.append(name).append(": ").append(value).append("\r\n");
-  };
   cgi.append("Status: ").append(std::to_string(response.status)).append(" ");
-  cgi.append(phrase(response.status)).append("\r\n");
-  if (!response.location.empty()) line("Location", response.location);
-  if (response.status == 405) line("Allow", "GET, HEAD");
-  if (info(response.reason).passing && response.status >= 500)
-    line("Retry-After", kRetryAfterSeconds);
-  line("Content-Type", response.content_type);
-  line("Content-Length", std::to_string(response.body.size()));
-  cgi.append("Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n");
+  cgi.append(phrase(response.status));
+  if (!response.location.empty()) cgi.append("\r\nLocation: ").append(response.location);
+  if (response.status == 405) cgi.append("\r\nAllow: GET, HEAD");
+  if (info(response.reason).passing && response.status >= 500) {
+    cgi.append("\r\nRetry-After: ").append(kRetryAfterSeconds);
+  }
+  cgi.append("\r\nContent-Type: ").append(response.content_type);
+  cgi.append("\r\nContent-Length: ").append(std::to_string(response.body.size()));
+  cgi.append("\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff");
   // A fault of the relay's own is no decision.
-  if (response.status != 500) line("X-Relay-Reason", info(response.reason).word);
-  cgi.append("\r\n");
+  if (response.status != 500) cgi.append("\r\nX-Relay-Reason: ").append(info(response.reason).word);
+  cgi.append("\r\n\r\n");
   if (!head) cgi.append(response.body);
   return cgi;
 }

@@ -145,8 +145,7 @@ std::optional<std::string> TargetTemplate::expand(const TargetValues& values) co
         break;
     }
   }
-  const auto host = Name::from_text(std::string_view(url).substr(scheme_.size()));
-  if (!host || !host->is_domain()) return std::nullopt;
+  if (!Name::is_domain_text(std::string_view(url).substr(scheme_.size()))) return std::nullopt;
   return url;
 }
 

@@ -39,7 +39,13 @@ bool take_params(std::string_view rest, CgiVariables& variables) {
   while (!rest.empty()) {
     std::size_t name = 0;
     std::size_t value = 0;
-    if (!take_length(rest, name) || !take_length(rest, value)) return false;
+    if (rest.size() >= 2 && ((rest[0] | rest[1]) & 0x80) == 0) [[likely]] {
+      name = static_cast<std::size_t>(rest[0]);
+      value = static_cast<std::size_t>(rest[1]);
+      rest.remove_prefix(2);
+    } else if (!take_length(rest, name) || !take_length(rest, value)) {
+      return false;
+    }
     if (name > rest.size() || value > rest.size() - name) return false;
     variables.set(rest.substr(0, name), rest.substr(name, value));
     rest.remove_prefix(name + value);
