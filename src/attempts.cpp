@@ -28,7 +28,9 @@ std::optional<Attempt> Attempts::add(base::TimePoint now, const protocol::Reques
                                      protocol::Reason reason) {
   if (!is_attempt(request)) return std::nullopt;
   // Neither may contain a space.
-  const std::string key = request.host.text + ' ' + std::string(request.token());
+  std::string key;
+  key.reserve(request.host.text.size() + 1 + request.token().size());
+  key.append(request.host.text).append(" ").append(request.token());
   std::optional<Attempt> pushed_out;
   auto found = open_.find(key);
   if (found == open_.end()) {
