@@ -73,14 +73,13 @@ std::optional<Name> exact_name(const Policy& policy, const Name& domain) {
   return app_address_name(policy, domain);
 }
 
-// The first label of dns.prefix with "-wildcard".
+// "{dns.prefix}-wildcard.{parent}", as dstack's gateway and dstack-ingress put it together, which
+// know the prefix as text: of one with dots the last label gets longer.
 std::optional<Name> wildcard_name(const Policy& policy, const Name& domain) {
   const Name parent = domain.parent();
   // A wildcard record for a whole top-level domain would be nobody's to set.
   if (!policy.wildcard || parent.label_count() < 2) return std::nullopt;
-  const std::string_view first = policy.record_prefix.first_label();
-  const auto label = Name::from_text(std::string(first) + "-wildcard");
-  const auto prefix = label ? join(*label, policy.record_prefix.parent()) : std::nullopt;
+  const auto prefix = Name::from_text(policy.record_prefix.text() + "-wildcard");
   return prefix ? join(*prefix, parent) : std::nullopt;
 }
 
