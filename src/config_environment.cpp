@@ -99,10 +99,10 @@ void apply_environment(const Environment& environment, Config& config, ConfigFau
       kCaptureGroupVariable,
       [](std::string_view text) { return parse_number(text, 0, kMaxCaptureGroup); },
       [&](std::int64_t group) { gateways.capture_group = static_cast<int>(group); });
-  if (is_set(environment, "LOG_LEVEL")) {
-    apply("LOG_LEVEL", parse_log_level, [&](LogLevel level) { config.log.level = level; });
+  if (is_set(environment, kLevelVariable)) {
+    apply(kLevelVariable, parse_log_level, [&](LogLevel level) { config.log.level = level; });
   } else {
-    apply("RUST_LOG", parse_rust_log, [&](std::optional<LogLevel> level) {
+    apply(kRustLogVariable, parse_rust_log, [&](std::optional<LogLevel> level) {
       if (level) config.log.level = *level;
     });
   }

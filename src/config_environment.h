@@ -11,6 +11,8 @@ namespace http01 {
 constexpr const char* kFallbackVariable = "FALLBACK_GATEWAY_DOMAIN";
 constexpr const char* kRegexVariable = "ALLOWED_DOMAIN_REGEX";
 constexpr const char* kCaptureGroupVariable = "GATEWAY_DOMAIN_CAPTURE_GROUP";
+constexpr const char* kLevelVariable = "LOG_LEVEL";
+constexpr const char* kRustLogVariable = "RUST_LOG";  // heard only where LOG_LEVEL is not set
 
 bool is_set(const Environment& environment, const char* name);
 

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdio>
 #include <string>
+#include <string_view>
 
 #include "base/loop.h"
 #include "check.h"
@@ -23,10 +24,18 @@ using namespace http01;
 // sysexits.h has these too, as macros.
 constexpr int kExitUsage = 64;
 constexpr int kExitUnavailable = 69;
+constexpr int kExitOutput = 74;
 constexpr int kExitConfig = 78;
 
 // Not by <iostream>: its objects are set up at every start, and under CGI each request is one.
 void print(std::FILE* to, const std::string& text) { std::fwrite(text.data(), 1, text.size(), to); }
+
+// A listing or a verdict that did not get out, because the disk is full say, is no success.
+int printed(int status) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
+  print(stderr, "http01-relay: standard output cannot be written\n");
+  return kExitOutput;
+}
 
 int usage(const std::string& fault) {
   if (!fault.empty()) print(stderr, "http01-relay: " + fault + "\n\n");
@@ -63,9 +72,11 @@ int show_config(const Config& config, const Options& options) {
   const std::string path = config_path(options.config, process_environment());
   const bool is_there = ::access(path.c_str(), R_OK) == 0;
   std::string said;
-  for (const char* const name :
-       {kFallbackVariable, kRegexVariable, kCaptureGroupVariable, "LOG_LEVEL", "RUST_LOG"}) {
-    if (is_set(process_environment(), name)) {
+  for (const char* const name : {kFallbackVariable, kRegexVariable, kCaptureGroupVariable,
+                                 kLevelVariable, kRustLogVariable}) {
+    const bool outranked =
+        std::string_view(name) == kRustLogVariable && is_set(process_environment(), kLevelVariable);
+    if (is_set(process_environment(), name) && !outranked) {
       said += "environment: " + std::string(name) + " overrides the file\n";
     }
   }
@@ -123,13 +134,13 @@ int main(int argc, char** argv) {
   switch (options->command) {
     case Options::Command::kHelp:
       print(stdout, usage_text());
-      return 0;
+      return printed(0);
     case Options::Command::kVersion:
       print(stdout, version_text());
-      return 0;
+      return printed(0);
     case Options::Command::kCheck:
     case Options::Command::kConfig:
-      return run_command(*options);
+      return printed(run_command(*options));
     case Options::Command::kServe:
       break;
   }

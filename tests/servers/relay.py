@@ -18,8 +18,8 @@ from processes import RELAY, SLOWNESS, Process, Workspace, answers_at
 TOKEN = "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA"
 CHALLENGE = f"/.well-known/acme-challenge/{TOKEN}"
 
-# sysexits.h: EX_USAGE, EX_UNAVAILABLE, EX_CONFIG.
-EXIT_USAGE, EXIT_UNAVAILABLE, EXIT_CONFIG = 64, 69, 78
+# sysexits.h: EX_USAGE, EX_UNAVAILABLE, EX_IOERR, EX_CONFIG.
+EXIT_USAGE, EXIT_UNAVAILABLE, EXIT_OUTPUT, EXIT_CONFIG = 64, 69, 74, 78
 
 
 def toml_value(value: Any) -> str:

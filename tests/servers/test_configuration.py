@@ -125,7 +125,7 @@ breadcrumb = true
 
 def test_what_is_odd_is_said_beside_what_is_printed(workspace: Workspace) -> None:
     file = workspace.write("relay.toml", '[gateways]\nfallback = "gw.internal"\n')
-    ended = run("config", "-c", file, environment={"LOG_LEVEL": "warn"})
+    ended = run("config", "-c", file, environment={"LOG_LEVEL": "warn", "RUST_LOG": "debug"})
     assert ended.returncode == 0
     assert tomllib.loads(ended.stdout)["log"]["level"] == "warn"
     said = ended.stderr.splitlines()

@@ -16,6 +16,7 @@ from processes import RELAY, Workspace, answers_at, free_port, wait_until
 from relay import (
     CHALLENGE,
     EXIT_CONFIG,
+    EXIT_OUTPUT,
     EXIT_UNAVAILABLE,
     EXIT_USAGE,
     Relay,
@@ -84,6 +85,21 @@ def test_wrong_usage_is_told_before_a_faulty_configuration(workspace: Workspace)
         ended = run("-c", config, *arguments)
         assert (ended.returncode, ended.stdout) == (EXIT_USAGE, "")
         assert str(config) not in ended.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["config", "-c", os.devnull], ["check", "localhost"]])
+def test_what_could_not_be_printed_is_no_success(arguments: list[str]) -> None:
+    """A configuration saved to a full disk was cut off, and the status was 0."""
+    nobody_reads, output = os.pipe()
+    os.close(nobody_reads)
+    try:
+        ended = subprocess.run(
+            [RELAY, *arguments], stdout=output, stderr=subprocess.PIPE, env=clean_environment(), check=False
+        )
+    finally:
+        os.close(output)
+    assert ended.returncode == EXIT_OUTPUT
+    assert b"standard output" in ended.stderr
 
 
 def test_options_stand_before_or_after_the_command(world: World, workspace: Workspace) -> None:
