@@ -31,10 +31,12 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return last.back();
 }
 
-// The candidate that a person may have meant; "" if none is near enough.
-std::string nearest(std::string_view word, const std::vector<std::string>& candidates) {
+// The candidate that a person may have meant, who may not have known that case matters; "" if
+// none is near enough.
+std::string nearest(std::string_view written, const std::vector<std::string>& candidates) {
   constexpr std::size_t kMaxWord = 64;  // no key is half as long
-  if (word.size() > kMaxWord) return {};
+  if (written.size() > kMaxWord) return {};
+  const std::string word = lowered(written);
   std::string best;
   std::size_t best_distance = kMaxWord;
   for (const std::string& candidate : candidates) {

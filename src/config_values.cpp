@@ -35,14 +35,6 @@ constexpr std::array<std::pair<std::string_view, LogLevel>, 9> kLogLevels{{
 
 bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
-std::string lowered(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
-}
-
 // Host labels only, the last not all digits: so no dotted quad either.
 bool is_host_name(const Name& name) {
   return name.is_domain() ||
@@ -51,6 +43,14 @@ bool is_host_name(const Name& name) {
 }
 
 }  // namespace
+
+std::string lowered(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return lower;
+}
 
 std::string printable(std::string_view text) {
   std::string out;
