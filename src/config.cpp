@@ -17,6 +17,7 @@
 #include "config_guess.h"
 #include "config_keys.h"
 #include "config_values.h"
+#include "protocol/gateway.h"
 
 namespace http01 {
 namespace {
@@ -61,6 +62,7 @@ class Reading {
   void read_table(const FileValue& table);
   void check_allow();
   void check_capture_group();
+  void check_target();
   void check_files();
 
   void add(Place place, const std::string& key, const std::string& what) {
@@ -133,6 +135,7 @@ void Reading::read_table(const FileValue& table) {
 void Reading::check() {
   check_allow();
   check_capture_group();
+  check_target();
   check_files();
 }
 
@@ -178,6 +181,20 @@ void Reading::check_capture_group() {
   } else if (regex != nullptr) {
     add(regex->place, file_key, what);
   }
+}
+
+// The relay has port 80 of its own names and of the gateways': a redirect there would be refused by
+// the relay itself, as gateway-name or not-found.
+void Reading::check_target() {
+  const FileValue* target = find("redirect", "target");
+  const protocol::Policy& policy = config_.policy;
+  const auto host = policy.target.port_80_host();
+  if (target == nullptr || !host) return;
+  const bool own = std::ranges::find(policy.relay_hosts, host->text()) != policy.relay_hosts.end();
+  if (!own && !protocol::is_gateway_name(policy.gateways, *host)) return;
+  add(target->place, "redirect.target",
+      quoted(policy.target.text()) + " is refused: must begin with https://: port 80 of " +
+          (own ? "a name in service.hosts" : "a gateway's names") + " leads back to the relay");
 }
 
 void Reading::check_files() {

@@ -48,6 +48,13 @@ BOOST_AUTO_TEST_CASE(good_templates_become_a_scheme_and_a_host) {
   BOOST_TEST(TargetTemplate::kDefault == "https://{app_id}.{gateway}");
 }
 
+BOOST_AUTO_TEST_CASE(only_http_leads_to_port_80) {
+  const auto host = TargetTemplate::parse("http://{app_id}.GW.example.org")->port_80_host();
+  BOOST_REQUIRE(host);
+  BOOST_TEST(host->parent().text() == "gw.example.org");
+  BOOST_TEST(!TargetTemplate::parse("https://{app_id}.gw.example.org")->port_80_host());
+}
+
 BOOST_AUTO_TEST_CASE(templates_that_a_ca_would_refuse_or_that_lead_back_are_refused) {
   struct Case {
     const char* text;

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <array>
 
-#include "protocol/name.h"
-
 namespace http01::protocol {
 namespace {
 
@@ -120,6 +118,12 @@ base::Result<TargetTemplate> TargetTemplate::parse(std::string_view text) {
 
 bool TargetTemplate::needs_gateway() const {
   return std::ranges::any_of(host_, [](const Part& part) { return part.field == Field::kGateway; });
+}
+
+std::optional<Name> TargetTemplate::port_80_host() const {
+  if (scheme_ != "http://") return std::nullopt;
+  const auto url = expand(kSample);
+  return url ? Name::from_text(std::string_view(*url).substr(scheme_.size())) : std::nullopt;
 }
 
 std::optional<std::string> TargetTemplate::expand(const TargetValues& values) const {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "protocol/name.h"
 
 namespace http01::protocol {
 
@@ -27,6 +28,11 @@ class TargetTemplate {
   static base::Result<TargetTemplate> parse(std::string_view text);
 
   bool needs_gateway() const;
+
+  // Of a template that begins with http://, with some app id and port: the name whose port 80 a
+  // challenge is sent to. Nothing for https://.
+  std::optional<Name> port_80_host() const;
+
   const std::string& text() const { return text_; }
 
   // "https://host", the host a domain name; nothing where these values make no domain name (too
