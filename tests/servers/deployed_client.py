@@ -176,8 +176,8 @@ class AcmeClient:
         """Files of the state."""
         return sorted(self.state.glob(f"*/{pattern}"))
 
-    def replace_certificate(self, name: str, begin: float, end: float) -> None:
-        """A certificate with these dates in place of the issued one, for the same key."""
+    def replace_certificate(self, name: str, begin: float, end: float) -> str:
+        """A certificate with these dates in place of the issued one, for the same key; PEM."""
         (link,) = self.find(f"certs/{name}/fullchain.pem")
         key, directory = link.with_name("privkey.pem"), self.directory
         config = directory / "ca.conf"
@@ -192,6 +192,7 @@ class AcmeClient:
             "ca", "-batch", "-notext", "-selfsign", "-config", config, "-keyfile", key, "-in", directory / "csr",
             "-startdate", dates[0], "-enddate", dates[1], "-out", link.resolve(),
         )  # fmt: skip
+        return ssl.DER_cert_to_PEM_cert(ssl.PEM_cert_to_DER_cert(link.read_text()))
 
 
 class _Answer:

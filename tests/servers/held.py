@@ -18,7 +18,7 @@ from zones import APP_ID, GATEWAY
 GOOD = f"https://{APP_ID}.{GATEWAY}{CHALLENGE}"
 
 # A name server that is silent is asked again this often, within the time a request has.
-PATIENT = {"dns": {"timeout_ms": 800, "attempts": 10, "deadline_ms": 20000}}
+PATIENT = {"dns": {"timeout_ms": 2000, "attempts": 10, "deadline_ms": 20000}}
 
 
 class SilentInjector(Injector):
@@ -74,6 +74,16 @@ def alive(pid: int) -> bool:
 
 def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split() if alive(int(child))]
+
+
+def is_listening(path: Path) -> bool:
+    """Whether one may connect to this unix socket. To try would be a connection: the first starts a service."""
+    listens = "00010000"  # __SO_ACCEPTCON
+    return any(
+        line.split()[3] == listens
+        for line in Path("/proc/net/unix").read_text().splitlines()
+        if line.endswith(f" {path}")
+    )
 
 
 def connections_of(pid: int, path: str) -> int:

@@ -87,9 +87,8 @@ def test_at_its_first_start_it_obtains_a_certificate_and_serves_the_app_with_it(
 
     redirect = client.get("/page?query=1", name)
     assert (redirect.status, redirect.location) == (308, f"https://{name}/page?query=1")
-    log = client.access_log.read_text()
-    assert f'https://{name} "GET /page?query=1 HTTP/1.1" 200' in log
-    assert f'http://{name} "GET /.well-known/acme-challenge/' in log
+    for line in (f'https://{name} "GET /page?query=1 HTTP/1.1" 200', f'http://{name} "GET /.well-known/acme-challenge/'):
+        wait_until(lambda line=line: line in client.access_log.read_text(), "nginx's line")  # type: ignore[misc]
 
 
 def test_a_client_of_the_site_cannot_say_where_it_comes_from(issued: Issued) -> None:
@@ -159,9 +158,10 @@ def test_when_a_certificate_is_renewed(issued: Issued, renew_days: str, age: int
 def test_a_certificate_is_renewed_before_its_end(issued: Issued, authority: Authority, due_in: int) -> None:
     client, now, before = issued.client, time.time(), authority.orders()
     assert client.stop() == 0
-    client.replace_certificate(issued.name, now - 60 * DAY + due_in, now + 30 * DAY + due_in)
+    # As it stands in the file: on a slow machine there is another one by the time that this one is asked for.
+    old = client.replace_certificate(issued.name, now - 60 * DAY + due_in, now + 30 * DAY + due_in)
     client.start()
-    old, nginx = client.certificate(issued.name), client.nginx_pid()
+    nginx = client.nginx_pid()
     wait_until(lambda: client.certificate(issued.name) != old, "another certificate", 60)
     assert time.time() >= now + due_in - 1
     assert client.trusted(issued.name, authority.pebble.root).text == "the app\n"

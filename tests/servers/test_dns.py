@@ -43,12 +43,23 @@ def rule_of(injector: Injector, rule: Rule) -> Iterator[None]:
 
 
 def test_fifty_requests_for_one_cold_name_ask_once(start_injected: RelayFactory, injector: Injector) -> None:
-    relay = start_injected()
-    host = "cold.delay-200.test"
-    connections = [send(relay, host, f"192.0.2.{number}") for number in range(50)]
-    for connection in connections:
-        with connection:
-            assert connection.read_response().location == GOOD
+    relay = start_injected({"dns": {"timeout_ms": 10_000, "deadline_ms": 20_000}})
+    host = "cold.good.test"
+    all_wait = threading.Event()
+
+    def rule(query: Query, tcp: bool) -> Behaviour:
+        all_wait.wait(10)
+        return Behaviour()
+
+    with rule_of(injector, rule):
+        connections = [send(relay, host, f"192.0.2.{number}") for number in range(50)]
+        try:
+            wait_until(lambda: relay.metrics()["http_requests_in_flight"] >= 50, "all of them to wait", 8)
+        finally:
+            all_wait.set()
+        for connection in connections:
+            with connection:
+                assert connection.read_response().location == GOOD
     assert injector.count(PREFIX + host, "TXT") == 1
     assert injector.count(host, "CNAME") == 1
 
@@ -149,23 +160,24 @@ def test_silence_is_504_within_the_deadline(
 
 def test_a_request_that_joins_late_keeps_its_own_deadline(start_injected: RelayFactory) -> None:
     relay = start_injected({"dns": {"timeout_ms": 2000, "attempts": 3, "deadline_ms": 600}})
-    began = time.monotonic()
     times: dict[str, float] = {}
 
-    def wait_for(name: str, connection: fcgi.Connection) -> None:
-        with connection:
-            assert connection.read_response().status == 504
-        times[name] = time.monotonic() - began
+    def ask(name: str) -> None:
+        took, response = timed(relay, "joined.drop.test")
+        assert response.status == 504
+        times[name] = took
 
-    first = threading.Thread(target=wait_for, args=("first", send(relay, "joined.drop.test")))
+    first, second = (threading.Thread(target=ask, args=(name,)) for name in ("first", "second"))
+    began = time.monotonic()
     first.start()
     wait_until(lambda: time.monotonic() - began > 0.3, "half of the first one's time")
-    second = threading.Thread(target=wait_for, args=("second", send(relay, "joined.drop.test")))
     second.start()
     first.join(10)
     second.join(10)
-    assert 0.55 <= times["first"] <= 0.6 + 0.2 * SLOWNESS
-    assert 0.85 <= times["second"] <= 0.9 + 0.25 * SLOWNESS
+    # Each by its own beginning: a machine that is busy may let the second one begin late.
+    assert times.keys() == {"first", "second"}
+    for took in times.values():
+        assert 0.55 <= took <= 0.6 + 0.2 * SLOWNESS
 
 
 @pytest.mark.parametrize("fault", ["wrong-id", "wrong-question", "garbage"])

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from conftest import World
-from held import SilentInjector, hold, locations
+from held import PATIENT, SilentInjector, hold, locations
 from processes import REPOSITORY, Workspace, wait_until
 from prometheus_server import DASHBOARD, RULES, SHIPPED, Prometheus, as_grafana_would, dashboard_expressions
 from relay import CHALLENGE, Relay, config_text
@@ -165,8 +165,7 @@ def test_an_alert_fires_at_the_real_relay(world: World, workspace: Workspace) ->
 
 def test_what_waits_is_seen_while_it_waits(workspace: Workspace) -> None:
     with SilentInjector() as dns:
-        config = {"dns": {"timeout_ms": 800, "attempts": 10, "deadline_ms": 20000}}
-        web = Lighttpd(workspace, workspace.write("relay.toml", config_text(dns.server, config)))
+        web = Lighttpd(workspace, workspace.write("relay.toml", config_text(dns.server, PATIENT)))
         prometheus = Prometheus(workspace, web.port)
         (socket,) = workspace.path.glob("relay-*.sock*")
         held = hold(str(socket), 20, dns)

@@ -14,7 +14,7 @@ import fastcgi_client
 import pytest
 import strace
 import systemd_units
-from held import GOOD, PATIENT, SilentInjector, begin, children, hold, locations
+from held import GOOD, PATIENT, SilentInjector, begin, children, hold, is_listening, locations
 from processes import BUILD, RELAY, Workspace, wait_until
 from relay import CHALLENGE, clean_environment, config_text, listening_socket, run, start_on_stdin
 from systemd_units import Unit
@@ -122,7 +122,7 @@ def test_the_first_request_starts_the_relay(workspace: Workspace, dns: SilentInj
         ["/usr/bin/systemd-socket-activate", *mode, "-l", path, "-E", f"HTTP01_RELAY_CONFIG={config}", RELAY],
         environment=clean_environment(),
     )
-    wait_until(path.exists, "the socket")
+    wait_until(lambda: is_listening(path), "the socket")
     assert Path(f"/proc/{activator.pid}/exe").resolve().name == "systemd-socket-activate"
     assert fastcgi_client.request(str(path), CHALLENGE, host="good.test").location == GOOD
     assert Path(f"/proc/{activator.pid}/exe").resolve() == RELAY.resolve()
