@@ -7,10 +7,11 @@ import json
 import signal
 import socket
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 from acme_clients import EMAIL, AcmeClient, ClientFailed
-from certificates import self_signed
+from certificates import public_key_of, read, self_signed, split_chain
 from processes import NotReady, Process, wait_until
 
 _MODULES = Path("/usr/lib/apache2/modules")
@@ -31,12 +32,21 @@ class ServerClient(AcmeClient):
     def said(self) -> str:
         return "".join(path.read_text(errors="replace") for path in sorted(self.directory.glob("*.log")))
 
-    def wait_for(self, *files: Path) -> None:
+    def has_pair(self, old: str = "") -> bool:
+        """Whether there is another certificate than the old one, and its key: no server writes both in one step."""
+        try:
+            chain = self.chain.read_text()
+            fits = split_chain(chain) and read(chain).public_key == public_key_of(self.key)
+        except (AssertionError, OSError):
+            return False
+        return bool(fits) and chain != old
+
+    def wait_for(self, obtained: Callable[[], bool]) -> None:
         def obtained_or_refused() -> bool:
             said = self.said()
             if not self.process.running() or any(word in said for word in self.refusals):
                 raise ClientFailed(said)
-            return all(file.exists() and file.stat().st_size for file in files)
+            return obtained()
 
         try:
             wait_until(obtained_or_refused, f"{self.title} to get a certificate", 60)
@@ -118,6 +128,9 @@ MDomain {self.app.domain}
 {self._tls_host() if self.first_certificate else self._managed_host()}
 """)
 
+    def _has_staged(self) -> bool:
+        return self._staged.exists() and self._staged.stat().st_size > 0
+
     def _managed_host(self) -> str:
         return f"""
 <VirtualHost {self.app.address}:{self.app.tls_port}>
@@ -150,19 +163,19 @@ MDomain {self.app.domain}
 
     def obtain(self) -> None:
         self.start_server(["/usr/sbin/apache2", "-DFOREGROUND", "-d", self.directory, "-f", self._config])
-        self.wait_for(self._staged)
+        self.wait_for(self._has_staged)
         # It takes a new certificate into use when it is reloaded, as its manual says.
         self.process.signal(signal.SIGUSR1)
-        self.wait_for(self.chain, self.key)
+        self.wait_for(self.has_pair)
 
     def renew(self) -> None:
         old = self.chain.read_text()
         with self._config.open("a") as config:
             config.write("MDRenewWindow 1826d\n")
         self.process.signal(signal.SIGUSR1)
-        self.wait_for(self._staged)
+        self.wait_for(self._has_staged)
         self.process.signal(signal.SIGUSR1)
-        wait_until(lambda: self.chain.exists() and self.chain.read_text() != old, "the new certificate's file")
+        wait_until(lambda: self.has_pair(old), "the new certificate's file", 60)
 
 
 class ModMdAlone(ModMd):
@@ -215,7 +228,7 @@ class Caddy(ServerClient):
 
     def obtain(self) -> None:
         self.start_server(["/usr/bin/caddy", "run", "--config", self._config, "--adapter", "caddyfile"])
-        self.wait_for(self.chain, self.key)
+        self.wait_for(self.has_pair)
 
     def renew(self) -> None:
         old = self.chain.read_text()
@@ -227,7 +240,7 @@ class Caddy(ServerClient):
         config = self.directory / "renew.json"
         config.write_text(json.dumps(adapted))
         self.start_server(["/usr/bin/caddy", "run", "--config", config])
-        wait_until(lambda: self.chain.read_text() != old, "the new certificate's file", 60)
+        wait_until(lambda: self.has_pair(old), "the new certificate's file", 60)
 
 
 class CaddyAlone(Caddy):

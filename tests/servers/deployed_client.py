@@ -12,6 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +171,11 @@ class AcmeClient:
     def worker_users(self) -> set[int]:
         """The user ids of nginx's workers."""
         children = Path(f"/proc/{self.nginx_pid()}/task/{self.nginx_pid()}/children").read_text().split()
-        return {os.stat(f"/proc/{child}").st_uid for child in children}
+        users = set()
+        for child in children:
+            with suppress(FileNotFoundError):  # one from before a reload ends when it has nothing more to do
+                users.add(os.stat(f"/proc/{child}").st_uid)
+        return users
 
     def find(self, pattern: str) -> list[Path]:
         """Files of the state."""

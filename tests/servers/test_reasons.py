@@ -193,7 +193,7 @@ def test_the_breadcrumb_is_left_once_and_never_believed(start_relay: RelayFactor
 
 
 def test_overload_is_said_at_once(start_injected: RelayFactory) -> None:
-    relay = start_injected({"limits": {"in_flight_per_client": 1}, "dns": {"timeout_ms": 500, "attempts": 1}})
+    relay = start_injected({"limits": {"in_flight_per_client": 1}, "dns": {"timeout_ms": 2000, "attempts": 1}})
     with fastcgi_client.Connection(relay.address) as held:
         held.send(fastcgi_client.whole_request(fastcgi_client.cgi_variables(CHALLENGE, "n2.drop.test")))
         # Asked and waiting, as soon as the metrics say so.
