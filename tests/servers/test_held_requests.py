@@ -3,17 +3,16 @@ are shipped: all are held at the same time, and all are answered."""
 
 from __future__ import annotations
 
-import resource
 import selectors
 import socket
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import http_client
 import pytest
+from crowd import many_descriptors
 from front_servers import Server, open_files, start_relay, start_server
 from processes import SLOWNESS, NotReady, Workspace, wait_until
 from relay import CHALLENGE, config_text
@@ -93,20 +92,6 @@ class Crowd:
             client.socket.close()
 
 
-@contextmanager
-def descriptors(count: int) -> Iterator[None]:
-    """This process may have so many, until the end. Servers that were started before raise their own limit."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= count:
-        yield
-        return
-    resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
 @pytest.fixture(name="black_hole")
 def black_hole_fixture() -> Iterator[str]:
     """A name server that takes queries and never answers."""
@@ -147,7 +132,7 @@ def test_requests_that_wait_for_dns_are_held_and_answered(workspace: Workspace, 
     count = possible()
     relay = start_relay(workspace, settings(black_hole, DEADLINE_MS))
     server = start_server(name, workspace, relay)
-    with descriptors(count + 500):
+    with many_descriptors():
         crowd = Crowd(server.port, count)
         try:
             # The relay's pages come all the same. The one that asks is in flight too.
