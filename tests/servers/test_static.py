@@ -14,6 +14,7 @@ from pathlib import Path
 
 import fastcgi_client
 import pytest
+import strace
 from conftest import World
 from http_client import Response
 from processes import RELAY, Workspace, answers_at
@@ -93,6 +94,18 @@ def test_its_commands_run_in_an_empty_root(empty_root: Path) -> None:
     checked = in_root(empty_root, "-c", "/relay.toml", "check", "app.example.test")
     assert (checked.returncode, GOOD.split("/.")[0].encode() in checked.stdout) == (0, True)
     assert in_root(empty_root, "-c", "/missing.toml", "config").returncode == 78
+
+
+def test_a_request_opens_its_configuration_and_asks_no_library_for_files(workspace: Workspace, world: World) -> None:
+    """No nsswitch.conf, no openssl.cnf, nothing that would have to be there and takes time to read."""
+    config = workspace.write("relay.toml", config_text(world.unbound.server))
+    command, trace = strace.command(workspace, [STATIC])
+    environment = cgi_environment(str(config), "app.example.test")
+    ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True, env=environment, timeout=20)
+    assert fastcgi_client.parse_cgi(ended.stdout).location == GOOD
+    opened = [match[1] for line in strace.calls(trace) if (match := re.search(r' open(?:at)?\(.*?"(.*?)"', line))]
+    assert opened[0] == str(config)
+    assert set(opened[1:]) <= {"/etc/localtime"}
 
 
 def test_it_says_that_it_has_no_probe() -> None:
