@@ -45,8 +45,12 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 10.0) 
         time.sleep(0.005)
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A loopback port that nobody has at this moment, neither TCP nor UDP."""
+    """A loopback port that nobody has at this moment, neither TCP nor UDP, and that this has not given to another
+    server, which may not have it yet."""
     while True:
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
             tcp.bind(("127.0.0.1", 0))
@@ -56,7 +60,9 @@ def free_port() -> int:
                     udp.bind(("127.0.0.1", port))
                 except OSError:
                     continue
-                return port
+        if port not in _given:
+            _given.add(port)
+            return port
 
 
 class Workspace:

@@ -31,7 +31,7 @@ BASE = "dstack-prod5.phala.network"
 PLACES = 3
 
 # A name server that is silent is asked again this often, within the time a request has.
-PATIENT = {"dns": {"timeout_ms": 500, "attempts": 10, "deadline_ms": 8000}}
+PATIENT = {"dns": {"timeout_ms": 800, "attempts": 10, "deadline_ms": 8000}}
 
 
 class RelayDns(Injector):
