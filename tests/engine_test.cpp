@@ -100,7 +100,7 @@ class World : public Resolver::Listener, public Engine::Observer {
   };
 
   Loop loop;
-  Settings settings{{}, 50ms, 3};
+  Settings settings{{}, 150ms, 3};
   CacheSettings cache_settings;
   std::string resolv_conf = "/nonexistent";
   std::vector<Heard> heard;
@@ -519,7 +519,7 @@ BOOST_AUTO_TEST_CASE(a_look_up_that_all_have_left_goes_on_for_who_joins_it) {
 // Thousands that tried again once made the deadlines of their requests late.
 BOOST_AUTO_TEST_CASE(a_timer_that_comes_due_meanwhile_waits_for_few_tries) {
   World world;
-  world.settings.timeout = 300ms;
+  world.settings.timeout = 600ms;
   world.settings.attempts = 2;
   DnsServer& server = world.server([](const Query&) {});
   constexpr std::size_t kCount = 200;
@@ -527,7 +527,7 @@ BOOST_AUTO_TEST_CASE(a_timer_that_comes_due_meanwhile_waits_for_few_tries) {
     world.ask(question("n" + std::to_string(i) + ".example"));
   }
   world.run([&] { return server.queries().size() == kCount; });
-  const auto due = world.loop.now() + 400ms;
+  const auto due = world.loop.now() + 700ms;
   std::size_t tried_before = 0;
   bool ran = false;
   world.loop.at(due, [&] {
@@ -607,7 +607,7 @@ BOOST_AUTO_TEST_CASE(a_reload_leaves_what_is_under_way_alone) {
   const Settings both = world.settings;
   world.settings.servers = {both.servers[0]};
   world.ask(kText);
-  world.engine().reconfigure({{both.servers[1]}, 50ms, 3}, world.cache_settings);
+  world.engine().reconfigure({{both.servers[1]}, 150ms, 3}, world.cache_settings);
   world.run_until(1);
   BOOST_TEST(world.heard.at(0).answer.texts.at(0).text == "old");
   BOOST_TEST(world.text(question("other.example")) == "new");
@@ -637,7 +637,7 @@ BOOST_AUTO_TEST_CASE(without_servers_those_of_the_machine_are_asked) {
   world.settings.servers.clear();
   BOOST_TEST(world.text() == "a");
   // Back and forth by reloads.
-  world.engine().reconfigure({{server->endpoint()}, 50ms, 3}, world.cache_settings);
+  world.engine().reconfigure({{server->endpoint()}, 150ms, 3}, world.cache_settings);
   BOOST_TEST(world.text(question("b.example")) == "a");
   world.engine().reconfigure(world.settings, world.cache_settings);
   BOOST_TEST(world.text(question("c.example")) == "a");

@@ -658,7 +658,9 @@ BOOST_AUTO_TEST_CASE(a_server_without_connections_is_drained_in_the_next_turn) {
 }
 
 BOOST_AUTO_TEST_CASE(a_server_that_goes_takes_its_connections_along) {
-  Site site(short_times());
+  FastCgiTimeouts timeouts = short_times();
+  timeouts.read = 300ms;  // until then both must be there
+  Site site(timeouts);
   site.answer_at_once = false;
   Client held = site.connect();
   Client silent = site.connect();
@@ -668,7 +670,7 @@ BOOST_AUTO_TEST_CASE(a_server_that_goes_takes_its_connections_along) {
   BOOST_TEST(held.is_closed());
   BOOST_TEST(silent.is_closed());
   const auto start = Clock::now();
-  site.until([&] { return Clock::now() - start > 60ms; });  // its timers have gone as well
+  site.until([&] { return Clock::now() - start > 310ms; });  // its timers have gone as well
   BOOST_TEST(site.gone.empty());
 }
 
