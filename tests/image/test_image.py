@@ -182,7 +182,9 @@ def test_without_a_configuration_of_ones_own(run: Run) -> None:
 
 
 def test_another_configuration_file(run: Run, world: World) -> None:
-    run(HTTP01_RELAY_CONFIG="/tmp/my.toml", volumes={"/tmp/my.toml": world.config}).ready()
+    container = run(HTTP01_RELAY_CONFIG="/tmp/my.toml", volumes={"/tmp/my.toml": world.config}).ready()
+    # By the name server that it names.
+    assert container.get(CHALLENGE, "app.example.test").status == 307
 
 
 def test_the_programs_commands(run: Run) -> None:

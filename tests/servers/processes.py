@@ -28,7 +28,15 @@ _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+def take_signals() -> None:
+    """Between fork and exec. With nohup, or as a background job of a script, the tests ignore some signals, and what
+    they start would too; a shell cannot even trap those."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def _end_with_parent() -> None:
+    take_signals()
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

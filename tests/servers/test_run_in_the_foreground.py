@@ -11,7 +11,7 @@ from pathlib import Path
 
 import http_client
 import pytest
-from processes import REPOSITORY, SLOWNESS, Workspace, free_port, wait_until
+from processes import REPOSITORY, SLOWNESS, Workspace, free_port, take_signals, wait_until
 from relay import config_text
 
 SERVE = REPOSITORY / "tests" / "serve"
@@ -29,6 +29,7 @@ def serve(workspace: Workspace, error: int) -> None:
         stderr=error,
         env=os.environ | {"HTTP01_RELAY_CONFIG": str(config)},
         start_new_session=True,
+        preexec_fn=take_signals,
     )
 
     def answered() -> bool:
