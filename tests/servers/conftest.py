@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,6 +19,8 @@ from zones import ZONES
 def pytest_configure(config: pytest.Config) -> None:
     if not RELAY.exists():
         raise pytest.UsageError(f"{RELAY} is not there: run make first")
+    # Web servers read the tests' files as users of their own, whoever runs the tests.
+    os.umask(0o022)
     # Whoever ends the tests, the servers end too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
