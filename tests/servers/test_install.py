@@ -63,7 +63,8 @@ def test_everything_is_put_in_its_place_and_taken_away_again(root: Path) -> None
     make("install", f"DESTDIR={root}")
     assert files(root) == expected("usr/local", "usr/local/lib/systemd/system")
     program = root / "usr/local/bin/http01-relay"
-    ended = subprocess.run([program, "-c", root / CONFIG, "config"], capture_output=True, text=True, check=False)
+    command = [program, "-c", root / CONFIG, "config"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=relay.clean_environment())
     assert (ended.returncode, ended.stderr) == (0, "")
     assert program.stat().st_mode & 0o777 == 0o755
     assert (root / CONFIG).stat().st_mode & 0o777 == 0o644
