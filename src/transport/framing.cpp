@@ -40,8 +40,8 @@ bool take_params(std::string_view rest, CgiVariables& variables) {
     std::size_t name = 0;
     std::size_t value = 0;
     if (rest.size() >= 2 && ((rest[0] | rest[1]) & 0x80) == 0) [[likely]] {
-      name = static_cast<std::size_t>(rest[0]);
-      value = static_cast<std::size_t>(rest[1]);
+      name = static_cast<unsigned char>(rest[0]);
+      value = static_cast<unsigned char>(rest[1]);
       rest.remove_prefix(2);
     } else if (!take_length(rest, name) || !take_length(rest, value)) {
       return false;
