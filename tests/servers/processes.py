@@ -44,7 +44,7 @@ class NotReady(Exception):
     """A server did not come up, or something did not become true in time."""
 
 
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
     """Asks again every few milliseconds until the condition is true."""
     end = time.monotonic() + seconds * SLOWNESS
     while not condition():
