@@ -19,7 +19,7 @@ constexpr int kMessagesPerTurn = 16;
 // To try again takes some twenty microseconds, and thousands may have to at once. Between so many
 // of them the loop looks at the descriptors, and runs all timers that have come due meanwhile:
 // those are the deadlines of requests.
-constexpr int kRetriesPerTurn = 16;
+constexpr int kRetriesPerTurn = 2;
 
 Answer answer_of(Outcome outcome) {
   Answer answer;
