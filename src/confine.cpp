@@ -187,7 +187,9 @@ int add_rules(scmp_filter_ctx filter) {
                                      masked(1, kSocketTypeBits, static_cast<std::uint64_t>(type))});
     }
   }
-  for (const std::uint64_t request : kIoctls) rules.allow(SCMP_SYS(ioctl), {equals(1, request)});
+  for (const int request : kIoctls) {
+    rules.allow(SCMP_SYS(ioctl), {equals(1, static_cast<std::uint64_t>(request))});
+  }
   for (const int call : {SCMP_SYS(mmap), SCMP_SYS(mprotect)}) {
     rules.allow(call, {masked(2, PROT_EXEC, 0)});
   }
