@@ -36,7 +36,7 @@ std::string key_text(const std::string& key) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
            c == '-';
   });
-  return bare ? key : quoted(key);
+  return bare ? key : in_quotes(key);
 }
 
 // One reading of a file and the environment.
@@ -168,7 +168,7 @@ void Reading::check_capture_group() {
     return;
   }
   std::string what = "there is no group " + std::to_string(gateways.capture_group) + " in " +
-                     quoted(gateways.regex->text()) + ", allowed is 0, the whole match";
+                     in_quotes(gateways.regex->text()) + ", allowed is 0, the whole match";
   if (gateways.regex->groups() > 0) what += ", to " + std::to_string(gateways.regex->groups());
   const FileValue* group = find("gateways", "capture_group");
   const FileValue* regex = find("gateways", "allow_regex");
@@ -193,7 +193,7 @@ void Reading::check_target() {
   const bool own = std::ranges::find(policy.relay_hosts, host->text()) != policy.relay_hosts.end();
   if (!own && !protocol::is_gateway_name(policy.gateways, *host)) return;
   add(target->place, "redirect.target",
-      quoted(policy.target.text()) + " is refused: must begin with https://: port 80 of " +
+      in_quotes(policy.target.text()) + " is refused: must begin with https://: port 80 of " +
           (own ? "a name in service.hosts" : "a gateway's names") + " leads back to the relay");
 }
 

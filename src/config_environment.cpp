@@ -28,7 +28,7 @@ Result<std::int64_t> parse_number(std::string_view text, std::int64_t least, std
       number <= most) {
     return number;
   }
-  return Failure{quoted(text) + " is no such number, allowed is a whole number, " +
+  return Failure{in_quotes(text) + " is no such number, allowed is a whole number, " +
                  std::to_string(least) + " to " + std::to_string(most)};
 }
 
@@ -115,7 +115,7 @@ void apply_environment(const Environment& environment, Config& config, ConfigFau
       [](std::string_view text) -> Result<bool> {
         if (text == "redirect") return true;
         return Failure{
-            quoted(text) +
+            in_quotes(text) +
             " is not what this program does, allowed is \"redirect\": it answers with the "
             "address and never forwards a request itself"};
       },

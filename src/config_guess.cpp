@@ -55,7 +55,9 @@ std::string joined(const std::vector<std::string>& words) {
   return out;
 }
 
-std::string did_you_mean(const std::string& what) { return "; did you mean " + quoted(what) + "?"; }
+std::string did_you_mean(const std::string& what) {
+  return "; did you mean " + in_quotes(what) + "?";
+}
 
 }  // namespace
 

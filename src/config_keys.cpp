@@ -45,7 +45,7 @@ void read_allow(const FileValue& value, Config& config, Problems& problems) {
     } else {
       problems.push_back(
           {item.place,
-           quoted(text) +
+           in_quotes(text) +
                " is no base domain, allowed are names such as "
                "\"dstack-prod5.phala.network\", and \"*.phala.network\" for all one label below"});
     }
@@ -69,7 +69,7 @@ void read_aliases(const FileValue& value, Config& config, Problems& problems) {
   for (const FileValue& item : value.items) {
     if (item.type == FileValue::Type::kTable) {
       problems.push_back(
-          {item.key_place, quoted(item.key) +
+          {item.key_place, in_quotes(item.key) +
                                " is a table, allowed are lines \"name\" = \"base\" with the "
                                "name in quotes, because it has dots"});
       continue;
@@ -82,8 +82,8 @@ void read_aliases(const FileValue& value, Config& config, Problems& problems) {
     if (!base) problems.push_back({item.place, base.error()});
     if (!target || !base) continue;
     if (std::ranges::find(aliases, *target, &std::pair<Name, Name>::first) != aliases.end()) {
-      problems.push_back(
-          {item.key_place, quoted(item.key) + " is there twice, allowed is one base for a name"});
+      problems.push_back({item.key_place,
+                          in_quotes(item.key) + " is there twice, allowed is one base for a name"});
       continue;
     }
     aliases.emplace_back(std::move(*target), std::move(*base));
@@ -115,7 +115,7 @@ Result<base::Pattern> parse_id_pattern(std::string_view text) {
 Result<protocol::TargetTemplate> parse_target(std::string_view text) {
   auto target = protocol::TargetTemplate::parse(text);
   if (target) return target;
-  return Failure{quoted(text) + " is refused: " + target.error()};
+  return Failure{in_quotes(text) + " is refused: " + target.error()};
 }
 
 // Other than 303, which turns every method into GET (RFC 9110 15.4.4) and which no CA follows.
@@ -136,7 +136,7 @@ void read_status(const FileValue& value, Config& config, Problems& problems) {
 Result<base::Endpoint> parse_server(std::string_view text) {
   constexpr std::uint16_t kDnsPort = 53;
   if (const auto server = base::Endpoint::parse(text, kDnsPort)) return *server;
-  return Failure{quoted(text) +
+  return Failure{in_quotes(text) +
                  " is no address, allowed are \"192.0.2.1\", \"192.0.2.1:53\", \"2001:db8::1\" and "
                  "\"[2001:db8::1]:53\""};
 }

@@ -125,9 +125,9 @@ ConfigKey choice(std::string_view table, std::string_view name,
         std::string allowed;
         for (const auto& [word, value] : words) {
           if (word == text) return value;
-          allowed += (allowed.empty() ? "" : ", ") + quoted(word);
+          allowed += (allowed.empty() ? "" : ", ") + in_quotes(word);
         }
-        return base::Failure{quoted(text) + " is unknown, allowed is one of " + allowed};
+        return base::Failure{in_quotes(text) + " is unknown, allowed is one of " + allowed};
       },
       [words](Value value) {
         for (const auto& [word, of] : words) {

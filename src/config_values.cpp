@@ -64,7 +64,7 @@ std::string printable(std::string_view text) {
   return out;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   const char* const end = text.size() > kMaxQuoted ? "...\"" : "\"";
   return '"' + printable(text.substr(0, kMaxQuoted)) + end;
 }
@@ -72,7 +72,7 @@ std::string quoted(std::string_view text) {
 base::Result<Name> parse_domain(std::string_view text) {
   auto name = Name::from_text(text);
   if (name && name->is_domain()) return std::move(*name);
-  return Failure{quoted(text) +
+  return Failure{in_quotes(text) +
                  " is no domain, allowed are names of two labels or more, such as \"example.com\""};
 }
 
@@ -80,7 +80,7 @@ base::Result<Name> parse_suffix(std::string_view text) {
   auto name = Name::from_text(text);
   if (name && is_host_name(*name)) return std::move(*name);
   return Failure{
-      quoted(text) +
+      in_quotes(text) +
       " is no name, allowed are names such as \"example.com\", which stand for themselves "
       "and all below them"};
 }
@@ -88,7 +88,7 @@ base::Result<Name> parse_suffix(std::string_view text) {
 base::Result<Name> parse_record_prefix(std::string_view text) {
   auto name = Name::from_text(text);
   if (name && !name->is_root() && name->text_octets() <= kMaxPrefixOctets) return std::move(*name);
-  return Failure{quoted(text) +
+  return Failure{in_quotes(text) +
                  " cannot stand before a domain, allowed are labels of letters, digits, "
                  "hyphens and underscores, " +
                  std::to_string(kMaxPrefixOctets) + " characters at most"};
@@ -102,14 +102,14 @@ base::Result<std::string> parse_host(std::string_view text) {
   const auto name = Name::from_text(text);
   if (name && is_host_name(*name)) return name->text();
   return Failure{
-      quoted(text) +
+      in_quotes(text) +
       " is no host, allowed are names and addresses as a browser sends them, without a port"};
 }
 
 base::Result<base::Pattern> parse_pattern(std::string_view text) {
   auto pattern = base::Pattern::compile(text);
   if (pattern) return pattern;
-  return Failure{quoted(text) + " is no pattern (" + pattern.error() +
+  return Failure{in_quotes(text) + " is no pattern (" + pattern.error() +
                  "), allowed are regular expressions in the syntax of RE2"};
 }
 
@@ -118,7 +118,7 @@ base::Result<LogLevel> parse_log_level(std::string_view text) {
   const auto* const found =
       std::ranges::find(kLogLevels, lower, &decltype(kLogLevels)::value_type::first);
   if (found != kLogLevels.end()) return found->second;
-  return Failure{quoted(text) +
+  return Failure{in_quotes(text) +
                  " is no level, allowed are trace, debug, info, warn, error, critical and off"};
 }
 
@@ -132,7 +132,7 @@ base::Result<std::string> parse_file_path(std::string_view text) {
   if (text.starts_with('/') && !text.ends_with('/') && std::ranges::none_of(text, is_control)) {
     return std::string(text);
   }
-  return Failure{quoted(text) +
+  return Failure{in_quotes(text) +
                  " is no path of a file, allowed are absolute paths, which begin with \"/\""};
 }
 

@@ -22,7 +22,7 @@ std::string lowered(std::string_view text);
 // For messages: one line, nothing that a terminal would obey.
 std::string printable(std::string_view text);
 // The same in quotes, cut where it is long.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 // All names: a final dot is nothing, upper case is folded.
 base::Result<protocol::Name> parse_domain(std::string_view text);

@@ -53,10 +53,10 @@ std::string_view typed_option(char* const* argv) {
 // Of what getopt could not take. It leaves the value of an option it knows in optopt, the character
 // of a short one that it does not, and nothing for a long one.
 std::string option_fault(int found, char* const* argv) {
-  if (optopt == 0) return "unknown option " + quoted(typed_option(argv));
+  if (optopt == 0) return "unknown option " + in_quotes(typed_option(argv));
   const auto* const known = std::ranges::find(kLongOptions, optopt, &option::val);
   if (known == kLongOptions.end()) {
-    return "unknown option " + quoted(std::string("-") + static_cast<char>(optopt));
+    return "unknown option " + in_quotes(std::string("-") + static_cast<char>(optopt));
   }
   return std::string("option --") + known->name +
          (found == ':' ? " needs an argument" : " takes no argument");
@@ -80,14 +80,14 @@ Result<Options> with_operands(Options options, bool mode_given,
     } else if (operands[0] == "config") {
       options.command = Options::Command::kConfig;
     } else {
-      return failure("unknown command " + quoted(operands[0]));
+      return failure("unknown command " + in_quotes(operands[0]));
     }
     options.domains.assign(operands.begin() + 1, operands.end());
   }
   const bool check = options.command == Options::Command::kCheck;
   if (check && options.domains.empty()) return failure("check needs a domain");
   if (!check && !options.domains.empty()) {
-    return failure("config takes no argument, but there is " + quoted(options.domains[0]));
+    return failure("config takes no argument, but there is " + in_quotes(options.domains[0]));
   }
   if (const char* const option = check_option(options); !check && option != nullptr) {
     return failure(std::string(option) + " is for check");
@@ -127,7 +127,7 @@ Result<Options> parse_options(int argc, const char* const* argv) {
     // option.
     if (index >= 0 && typed_option(words.data()).substr(2) !=
                           kLongOptions[static_cast<std::size_t>(index)].name) {
-      return Failure{"unknown option " + quoted(typed_option(words.data()))};
+      return Failure{"unknown option " + in_quotes(typed_option(words.data()))};
     }
     if (found != kOperand && optarg != nullptr && *optarg == '\0') {
       const auto* const known = std::ranges::find(kLongOptions, found, &option::val);
@@ -161,7 +161,7 @@ Result<Options> parse_options(int argc, const char* const* argv) {
       }
       case kRelayAddress: {
         const auto address = base::IpAddress::parse(optarg);
-        if (!address) return Failure{"--relay-address: " + quoted(optarg) + " is no IP address"};
+        if (!address) return Failure{"--relay-address: " + in_quotes(optarg) + " is no IP address"};
         options.relay_addresses.push_back(*address);
         break;
       }

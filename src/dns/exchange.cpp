@@ -44,10 +44,10 @@ Exchange::Opened Exchange::open(const base::Endpoint& server, bool tcp,
   }
   if (tcp) {
     // Length and message go out together (RFC 7766 8).
-    out_.reserve(kPrefixOctets + packet.size());
-    out_.push_back(static_cast<std::uint8_t>(packet.size() >> 8));
-    out_.push_back(static_cast<std::uint8_t>(packet.size()));
-    out_.insert(out_.end(), packet.begin(), packet.end());
+    out_.resize(kPrefixOctets + packet.size());
+    out_[0] = static_cast<std::uint8_t>(packet.size() >> 8);
+    out_[1] = static_cast<std::uint8_t>(packet.size());
+    std::ranges::copy(packet, out_.begin() + kPrefixOctets);
   } else if (::send(socket_.get(), packet.data(), packet.size(), MSG_NOSIGNAL) < 0 &&
              !would_block(errno)) {
     // A datagram for which there is no room is a lost one.

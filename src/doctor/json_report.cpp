@@ -6,7 +6,7 @@
 namespace http01::doctor {
 namespace {
 
-std::string quoted(std::string_view text) {
+std::string json_string(std::string_view text) {
   constexpr std::string_view kHex = "0123456789abcdef";
   std::string json = "\"";
   for (const char c : text) {
@@ -26,12 +26,12 @@ std::string quoted(std::string_view text) {
 // Members of an object, in order.
 class Object {
  public:
-  void text(std::string_view name, std::string_view value) { raw(name, quoted(value)); }
+  void text(std::string_view name, std::string_view value) { raw(name, json_string(value)); }
   void number(std::string_view name, std::uint64_t value) { raw(name, std::to_string(value)); }
   void flag(std::string_view name, bool value) { raw(name, value ? "true" : "false"); }
   void time(std::string_view name, base::Duration value) { raw(name, milliseconds(value)); }
   void raw(std::string_view name, std::string_view json) {
-    json_.append(json_.empty() ? "" : ",").append(quoted(name)).append(":").append(json);
+    json_.append(json_.empty() ? "" : ",").append(json_string(name)).append(":").append(json);
   }
   std::string done() const { return "{" + json_ + "}"; }
 
@@ -53,7 +53,8 @@ std::string json_of(const protocol::Question& question, const protocol::Answer& 
   object.text("name", question.name.text());
   object.text("server", server);
   object.text("outcome", to_string(answer.outcome));
-  object.raw("records", list(records_of(answer), [](const std::string& r) { return quoted(r); }));
+  object.raw("records",
+             list(records_of(answer), [](const std::string& r) { return json_string(r); }));
   object.number("ttl_s", answer.ttl_s);
   object.flag("authenticated", answer.authenticated);
   if (step != nullptr) {
@@ -106,7 +107,7 @@ std::string to_json(const Report& report) {
   object.text("explanation", reply.reason == protocol::Reason::kOk ? "" : reply.response.body);
   object.text("ca", evidence.ca);
   object.raw("relay_addresses", list(evidence.relay.addresses, [](const base::IpAddress& address) {
-               return quoted(address.text());
+               return json_string(address.text());
              }));
   object.raw("findings",
              list(report.findings, [](const Finding& finding) { return json_of(finding); }));
