@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <fstream>
 #include <optional>
-#include <ranges>
 #include <set>
 
 #include "dns_server.h"
@@ -248,8 +247,9 @@ BOOST_AUTO_TEST_CASE(answers_that_have_come_are_taken_though_the_time_of_their_t
     while (base::Clock::now() < world.loop.now() + 500ms) {
     }
     // The first try to run out of time is answered last.
-    for (const Query& each : std::views::reverse(server->queries())) {
-      server->send(each, each.text("a"));
+    const auto& queries = server->queries();
+    for (auto each = queries.rbegin(); each != queries.rend(); ++each) {
+      server->send(*each, each->text("a"));
     }
   });
   for (std::size_t i = 0; i < kCount; ++i) {
@@ -461,7 +461,7 @@ BOOST_AUTO_TEST_CASE(who_leaves_is_told_what_is_known_and_hears_no_more) {
       server->send(query, query.text("a"));
     }
   });
-  for (const Resolver::Ticket ticket : {1, 2, 3}) world.ask(kText, ticket);
+  for (const Resolver::Ticket ticket : {1U, 2U, 3U}) world.ask(kText, ticket);
   BOOST_TEST((world.engine().leave(kText, 1) == Outcome::kTimeout));
   BOOST_TEST((world.engine().leave(kText, 1) == Outcome::kTimeout));
   world.run_until(1);
@@ -548,7 +548,7 @@ BOOST_AUTO_TEST_CASE(who_is_being_told_may_ask_and_leave_for_others) {
   World world;
   DnsServer* server = nullptr;
   server = &world.server([&](const Query& query) { server->send(query, query.text("a")); });
-  for (const Resolver::Ticket ticket : {1, 2, 3}) world.ask(kText, ticket);
+  for (const Resolver::Ticket ticket : {1U, 2U, 3U}) world.ask(kText, ticket);
   world.then = [&](Resolver::Ticket ticket) {
     if (ticket != 1) return;
     world.engine().leave(kText, 2);

@@ -179,7 +179,7 @@ BOOST_AUTO_TEST_CASE(a_mapped_file_that_is_cut_short_takes_nobody_down) {
   auto file = StateFile::open(path, 4096 * 4, 1);
   BOOST_REQUIRE(bool(file));
   counter(*file) = 7;
-  for (const std::uintmax_t size : {64, 0}) {
+  for (const std::uintmax_t size : {64U, 0U}) {
     std::filesystem::resize_file(path, size);
     BOOST_TEST((file->path_now() == StateFile::Path::kOther));
   }

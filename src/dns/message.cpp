@@ -306,7 +306,7 @@ std::vector<std::uint8_t> make_query(const Question& question, std::uint16_t id,
   append_u16(packet, id);
   packet.push_back(kRecursionDesired);
   packet.push_back(checking ? kAuthenticData : kCheckingDisabled);
-  for (const std::size_t count : {1, 0, 0, edns ? 1 : 0}) append_u16(packet, count);
+  for (const std::size_t count : {1U, 0U, 0U, edns ? 1U : 0U}) append_u16(packet, count);
   append_question(packet, question);
   if (edns) {
     packet.push_back(0);  // the root
