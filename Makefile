@@ -10,6 +10,7 @@ UNITDIR    ?= $(PREFIX)/lib/systemd/system
 DESTDIR    ?=
 BUILD      ?= build
 VERSION    ?= 0.1.0
+INSTALL    ?= install
 # Compilations at once where make was started without -j.
 JOBS       ?= $(shell nproc)
 
@@ -41,9 +42,11 @@ endif
 needed_cppflags := -Isrc $(spdlog)$(if $(STATIC), -DWITHOUT_PROMETHEUS_CPP) \
   -DHTTP01_RELAY_VERSION='"$(VERSION)"' $(CPPFLAGS)
 test_cppflags   := -DBOOST_TEST_DYN_LINK -DTESTS_DIR='"$(CURDIR)/tests"'
-# A test's own code runs once: to optimise it would take longer than it saves.
-test_cxxflags   := -O0
-needed_cxxflags := -std=c++20 -pthread $(WARNINGS) $(HARDENING) $(linking) $(CXXFLAGS)
+# A test's own code runs once: to optimise it would take longer than it saves, and so would all of its types in
+# the debugger.
+test_cxxflags   := -O0 -g1
+# The same source gives the same bytes wherever it lies.
+needed_cxxflags := -std=c++20 -pthread $(WARNINGS) $(HARDENING) $(linking) -ffile-prefix-map='$(CURDIR)'=. $(CXXFLAGS)
 ifdef STATIC
 # Not static-pie: that would relocate itself at every start, and under CGI each request is one.
 # Code and constants in one segment are fewer pages to map, for the same reason.
@@ -82,7 +85,17 @@ $(BUILD)/librelay.a: $(lib_objects)
 $(BUILD)/obj/%.o: %.cpp $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CXX) $(needed_cppflags) $(if $(filter tests/%,$<),$(test_cppflags),$(fortify)) $(needed_cxxflags) \
-	  $(if $(filter tests/%,$<),$(test_cxxflags)) -MMD -MP -c -o $@ $<
+	  $(if $(filter tests/%,$<),$(test_cxxflags)) $(if $(filter %_test.cpp,$<),$(precompiled)) -MMD -MP -c -o $@ $<
+
+# What all tests include takes longer to read than most of them: it is compiled once. Where the compiler finds
+# its own work to be of no use, there is the header itself.
+prelude     := $(BUILD)/obj/tests/prelude.h
+precompiled := -Winvalid-pch -include $(prelude)
+$(filter %_test.o,$(test_objects)): $(prelude).gch
+$(prelude).gch: tests/prelude.h $(BUILD)/flags
+	@mkdir -p $(@D)
+	cp $< $(prelude)
+	$(CXX) $(needed_cppflags) $(test_cppflags) $(needed_cxxflags) $(test_cxxflags) -x c++-header -MMD -MP -o $@ $<
 
 # Changes when the compiler or its flags do, and all is built again.
 .PHONY: always
@@ -91,7 +104,7 @@ $(BUILD)/flags: always
 	@echo '$(CXX) $(needed_cppflags) $(fortify) $(test_cppflags) $(needed_cxxflags) $(test_cxxflags)' | cmp -s - $@ || \
 	  echo '$(CXX) $(needed_cppflags) $(fortify) $(test_cppflags) $(needed_cxxflags) $(test_cxxflags)' > $@
 
--include $(objects:.o=.d)
+-include $(objects:.o=.d) $(prelude).d
 
 # A make inside this one, for what may only begin once the compiler is installed: it works through its
 # goals with this make's -j, or with JOBS where there is none.
@@ -163,7 +176,7 @@ in_place = in_place() { \
   sed -e "s|/usr/bin/http01-relay|$$(escaped "$$PREFIX" "$$1")/bin/http01-relay|g" \
       -e "s|/etc/http01-relay/|$$(escaped "$$SYSCONFDIR" "$$1")/http01-relay/|g" "$$2" >"$$3"; }
 install: all                         ## to DESTDIR, PREFIX, SYSCONFDIR, UNITDIR; a configuration that is there stays
-	install -D -m 755 $(BUILD)/http01-relay "$$DESTDIR$$PREFIX/bin/http01-relay"
+	$(INSTALL) -D -s -m 755 $(BUILD)/http01-relay "$$DESTDIR$$PREFIX/bin/http01-relay"
 	test -e $(installed_config) || install -D -m 644 etc/http01-relay.toml $(installed_config)
 	install -D -m 644 etc/http01-relay.toml $(doc_dir)/http01-relay.toml
 	install -D -m 644 deploy/man/http01-relay.8 $(man_dir)/man8/http01-relay.8
