@@ -7,11 +7,11 @@ way; a domain belongs to the one its CNAME leads to.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import http_client
 from dns_servers import Nsd, Unbound
-from gateway import App, Gateway, LoopbackBlock
+from gateway import App, Gateway
 from pebble import Pebble
 from processes import RELAY, Workspace
 from relay import config_text
@@ -62,6 +62,11 @@ class Site:
         return [line for line in _lines(self.process.output(), f" host={domain} ") if " reason=" in line]
 
 
+class Addresses(Protocol):
+    def address(self) -> str:
+        """The next one."""
+
+
 class AcmeWorld:
     """All there is between an authority and the apps: names in nsd behind unbound, a site for each gateway,
     the gateway itself, Pebble. `gateways` is base domain → sections of its relay's configuration, `zones`
@@ -70,13 +75,13 @@ class AcmeWorld:
     def __init__(
         self,
         workspace: Workspace,
-        block: LoopbackBlock,
+        addresses: Addresses,
         gateways: Mapping[str, Mapping[str, Any]],
         apps: Sequence[App],
         zones: Callable[[Mapping[str, str]], Mapping[str, str]],
     ) -> None:
         self.workspace = workspace
-        self.addresses = {base: block.address() for base in gateways}
+        self.addresses = {base: addresses.address() for base in gateways}
         gateway_zones: dict[str, str] = {}
         for base, address in self.addresses.items():
             origin = base.split(".", 1)[1]
