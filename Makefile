@@ -2,7 +2,8 @@
 #
 # What a builder may change, on the command line or in the environment:
 CXX        ?= g++
-CXXFLAGS   ?= -O2 -g
+# -g1: backtraces have lines, and a fifth of the time is saved; a debugger wants -g.
+CXXFLAGS   ?= -O2 -g1
 LDFLAGS    ?=
 PREFIX     ?= /usr/local
 SYSCONFDIR ?= /etc
@@ -42,8 +43,8 @@ endif
 needed_cppflags := -Isrc $(spdlog)$(if $(STATIC), -DWITHOUT_PROMETHEUS_CPP) \
   -DHTTP01_RELAY_VERSION='"$(VERSION)"' $(CPPFLAGS)
 test_cppflags   := -DBOOST_TEST_DYN_LINK -DTESTS_DIR='"$(CURDIR)/tests"'
-# A test's own code runs once: to optimise it would take longer than it saves, and so would all of its types in
-# the debugger.
+# A test's own code runs once: to optimise it, or to describe all of its types to a debugger, would take longer
+# than it saves.
 test_cxxflags   := -O0 -g1
 # The same source gives the same bytes wherever it lies.
 needed_cxxflags := -std=c++20 -pthread $(WARNINGS) $(HARDENING) $(linking) -ffile-prefix-map='$(CURDIR)'=. $(CXXFLAGS)
@@ -60,10 +61,15 @@ endif
 
 # The program is a library and main.cpp.
 LIB_SOURCES  ?= $(filter-out src/main.cpp,$(wildcard src/*.cpp src/*/*.cpp))
-TEST_SOURCES ?= $(wildcard tests/*_test.cpp tests/fuzz/*_fuzz.cpp) tests/main.cpp
+TEST_SOURCES ?= tests/main.cpp $(sort $(wildcard tests/*_test.cpp))
+
+tests_of_unit = $(shell printf '%s\n' $(TEST_SOURCES) | awk 'int((NR - 1) / 6) == $(1)')
+test_units   := $(shell printf '%s\n' $(TEST_SOURCES) | awk '(NR - 1) % 6 == 0 { print (NR - 1) / 6 }')
+test_units   := $(test_units:%=$(BUILD)/obj/tests/unit-%)
 
 lib_objects  := $(LIB_SOURCES:%.cpp=$(BUILD)/obj/%.o)
-test_objects := $(TEST_SOURCES:%.cpp=$(BUILD)/obj/%.o)
+fuzz_objects := $(patsubst %.cpp,$(BUILD)/obj/%.o,$(wildcard tests/fuzz/*_fuzz.cpp))
+test_objects := $(test_units:%=%.o) $(fuzz_objects)
 main_object  := $(BUILD)/obj/src/main.o
 objects      := $(lib_objects) $(test_objects) $(main_object) $(BUILD)/obj/tests/fuzz/libfuzzer.o
 
@@ -85,17 +91,16 @@ $(BUILD)/librelay.a: $(lib_objects)
 $(BUILD)/obj/%.o: %.cpp $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CXX) $(needed_cppflags) $(if $(filter tests/%,$<),$(test_cppflags),$(fortify)) $(needed_cxxflags) \
-	  $(if $(filter tests/%,$<),$(test_cxxflags)) $(if $(filter %_test.cpp,$<),$(precompiled)) -MMD -MP -c -o $@ $<
+	  $(if $(filter tests/%,$<),$(test_cxxflags)) -MMD -MP -c -o $@ $<
 
-# What all tests include takes longer to read than most of them: it is compiled once. Where the compiler finds
-# its own work to be of no use, there is the header itself.
-prelude     := $(BUILD)/obj/tests/prelude.h
-precompiled := -Winvalid-pch -include $(prelude)
-$(filter %_test.o,$(test_objects)): $(prelude).gch
-$(prelude).gch: tests/prelude.h $(BUILD)/flags
+# Some tests at a time: what they all include takes longer to read than most of them.
+$(test_units:%=%.cpp): $(BUILD)/obj/tests/unit-%.cpp: always
 	@mkdir -p $(@D)
-	cp $< $(prelude)
-	$(CXX) $(needed_cppflags) $(test_cppflags) $(needed_cxxflags) $(test_cxxflags) -x c++-header -MMD -MP -o $@ $<
+	@printf '#include "%s"\n' $(call tests_of_unit,$*) | cmp -s - $@ || \
+	  printf '#include "%s"\n' $(call tests_of_unit,$*) > $@
+
+$(test_units:%=%.o): %.o: %.cpp $(BUILD)/flags
+	$(CXX) -I. $(needed_cppflags) $(test_cppflags) $(needed_cxxflags) $(test_cxxflags) -MMD -MP -c -o $@ $<
 
 # Changes when the compiler or its flags do, and all is built again.
 .PHONY: always
@@ -104,7 +109,7 @@ $(BUILD)/flags: always
 	@echo '$(CXX) $(needed_cppflags) $(fortify) $(test_cppflags) $(needed_cxxflags) $(test_cxxflags)' | cmp -s - $@ || \
 	  echo '$(CXX) $(needed_cppflags) $(fortify) $(test_cppflags) $(needed_cxxflags) $(test_cxxflags)' > $@
 
--include $(objects:.o=.d) $(prelude).d
+-include $(objects:.o=.d)
 
 # A make inside this one, for what may only begin once the compiler is installed: it works through its
 # goals with this make's -j, or with JOBS where there is none.
@@ -120,9 +125,8 @@ deps:                                ## install what building and testing need (
 build-deps:                          ## install what building alone needs (Debian packages)
 	tests/install-deps build
 
-test: deps static-deps floors lint   ## everything: build it, then unit tests and tests with real servers
+test: deps floors lint               ## build it, then unit tests and tests with real servers
 	$(build) $(BUILD)/http01-relay $(BUILD)/unit-tests
-	$(build) STATIC=1 BUILD=build-static build-static/http01-relay
 	BUILD='$(BUILD)' tests/run
 
 SOAK_MINUTES ?= 30
@@ -201,10 +205,9 @@ static-deps:
 static: static-deps                  ## the program as one file for any Linux, build-static/http01-relay
 	$(build) STATIC=1 BUILD=build-static build-static/http01-relay
 
-test-static: deps static             ## only what is tested of the static program, and its time to start
+test-static: deps static             ## the static program: what shared hosts get, and its time to start
 	$(build) $(BUILD)/http01-relay
-	BUILD='$(BUILD)' /usr/bin/python3 -B -m pytest -q -p no:cacheprovider -rs -s \
-	  tests/servers/test_static.py tests/servers/test_shared_hosting.py
+	BUILD='$(BUILD)' tests/run static
 
 # In a copy, since Debian's tools want debian/ at the top and write there.
 deb:                                 ## a Debian package, build-deb/*.deb

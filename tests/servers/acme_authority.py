@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from deployed_client import AcmeClient
 from dns_servers import Nsd, Unbound
@@ -34,6 +37,7 @@ class Authority:
     """Pebble, and names for its clients."""
 
     def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
         block = LoopbackBlock()
         places = [Place(f"c{number}.acme.test", block.address(), block.address()) for number in range(40)]
         records = "".join(
@@ -54,15 +58,39 @@ class Authority:
     def orders(self) -> int:
         return self.pebble.process.output().count(ORDER)
 
+    @functools.cached_property
+    def account(self) -> Path:
+        """What dehydrated keeps of an account here (its BASEDIR/accounts)."""
+        directory = self._workspace.fresh("account")
+        settings = {
+            "CA": self.pebble.directory,
+            "BASEDIR": directory,
+            "CURL_OPTS": f"--cacert {self.pebble.api_certificate}",
+            "KEYSIZE": 2048,
+        }
+        directory.mkdir()
+        config = directory / "config"
+        config.write_text("".join(f"{name}={shlex.quote(str(value))}\n" for name, value in settings.items()))
+        words = ["/usr/bin/dehydrated", "--config", config, "--register", "--accept-terms"]
+        process = self._workspace.start("register", words)
+        assert process.wait(60) == 0, process.output()
+        return directory / "accounts"
 
-def make_acme_client(workspace: Workspace, authority: Authority, place: Place, **variables: str) -> AcmeClient:
-    """A client that is not started yet, for these variables."""
+
+def make_acme_client(
+    workspace: Workspace, authority: Authority, place: Place, *, registered: bool = True, **variables: str
+) -> AcmeClient:
+    """A client that is not started yet, for these variables. To make an account and its key takes longer than most of
+    what is tested with it: it has one, unless it is not `registered`."""
     known = {
         "ACME_SERVER": authority.pebble.directory,
         "ACME_CA_BUNDLE": str(authority.pebble.api_certificate),
         "EMAIL": "owner@acme.test",
     }
-    return AcmeClient(workspace, place.address, known | variables, ports=authority.ports)
+    client = AcmeClient(workspace, place.address, known | variables, ports=authority.ports)
+    if registered:
+        client.account = authority.account
+    return client
 
 
 ClientFactory = Callable[..., AcmeClient]

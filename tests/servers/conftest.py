@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import static_program
+from acme_authority import Authority, ClientFactory, Place, make_acme_client
 from dns_servers import Nsd, Unbound
 from injector import Injector
 from processes import RELAY, Workspace
@@ -17,12 +20,21 @@ from zones import ZONES
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "serial: measures times or fills the machine, so it runs with nothing beside it")
+    config.addinivalue_line("markers", "static: is about the program that make static builds, and runs in make test-static")
     if not RELAY.exists():
         raise pytest.UsageError(f"{RELAY} is not there: run make first")
     # Web servers read the tests' files as users of their own, whoever runs the tests.
     os.umask(0o022)
     # Whoever ends the tests, the servers end too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if reason := static_program.why_not():
+        for item in items:
+            if item.get_closest_marker("static"):
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.hookimpl(hookwrapper=True)  # type: ignore[misc]
@@ -117,3 +129,21 @@ def start_injected(workspace: Workspace, injector: Injector) -> RelayFactory:
         return Relay(workspace, config_text(injector.server, sections), **options)
 
     return start
+
+
+# ---- the ACME client for apps
+
+
+@pytest.fixture(scope="module")
+def authority(module_workspace: Workspace) -> Authority:
+    return Authority(module_workspace)
+
+
+@pytest.fixture
+def place(authority: Authority) -> Place:
+    return authority.place()
+
+
+@pytest.fixture
+def make_client(workspace: Workspace, authority: Authority, place: Place) -> ClientFactory:
+    return functools.partial(make_acme_client, workspace, authority, place)

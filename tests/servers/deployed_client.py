@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import http.server
 import os
+import re
+import shutil
 import signal
 import socket
 import ssl
@@ -73,6 +75,8 @@ class AcmeClient:
         self.webroot = self.directory / "www"
         self.run = self.directory / "run"
         self.access_log = workspace.fresh("acme-client-access.log")
+        # The account that it finds at its first start.
+        self.account: Path | None = None
         self.address = address
         self.http_port, self.https_port = ports
         self.variables = {
@@ -88,8 +92,20 @@ class AcmeClient:
     def environment(self) -> dict[str, str]:
         return {"PATH": PATH} | {name: value for name, value in self.variables.items() if value}
 
+    @property
+    def ca_directory(self) -> Path:
+        """Where it keeps what belongs to its CA."""
+        name = self.variables["ACME_SERVER"].removeprefix("https://")
+        return self.state / re.sub(r"[^A-Za-z0-9.-]", "_", name)
+
+    def find_account(self) -> None:
+        if self.account:
+            shutil.copytree(self.account, self.ca_directory / "accounts")
+            self.account = None
+
     def start(self, **changes: str) -> AcmeClient:
         self.variables |= changes
+        self.find_account()
         # LISTEN is a list, and has IPv6 addresses in brackets.
         self.address = self.variables["LISTEN"].split()[0].strip("[]")
         self.process: Process = self._workspace.start(
@@ -181,23 +197,29 @@ class AcmeClient:
         """Files of the state."""
         return sorted(self.state.glob(f"*/{pattern}"))
 
-    def replace_certificate(self, name: str, begin: float, end: float) -> str:
-        """A certificate with these dates in place of the issued one, for the same key; PEM."""
-        (link,) = self.find(f"certs/{name}/fullchain.pem")
-        key, directory = link.with_name("privkey.pem"), self.directory
-        config = directory / "ca.conf"
-        (directory / "index").write_text("")
+    def give_certificate(self, name: str, begin: float, end: float) -> str:
+        """Puts one with these dates where dehydrated would, with its key, or in place of one that was issued, for the
+        same key; PEM."""
+        directory, stamp = self.ca_directory / "certs" / name, "0000000001"
+        if not (directory / "fullchain.pem").exists():
+            directory.mkdir(parents=True)
+            certificates.openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", directory / f"privkey-{stamp}.pem")
+            for kind in ("privkey", "fullchain"):
+                (directory / f"{kind}.pem").symlink_to(f"{kind}-{stamp}.pem")
+        chain, key, scratch = directory / "fullchain.pem", directory / "privkey.pem", self.directory
+        config = scratch / "ca.conf"
+        (scratch / "index").write_text("")
         config.write_text(
-            f"[ca]\ndefault_ca = this\n[this]\ndatabase = {directory}/index\nnew_certs_dir = {directory}\n"
+            f"[ca]\ndefault_ca = this\n[this]\ndatabase = {scratch}/index\nnew_certs_dir = {scratch}\n"
             "rand_serial = yes\ndefault_md = sha256\npolicy = any\n[any]\ncommonName = supplied\n"
         )
-        certificates.openssl("req", "-new", "-key", key, "-subj", f"/CN={name}", "-out", directory / "csr")
+        certificates.openssl("req", "-new", "-key", key, "-subj", f"/CN={name}", "-out", scratch / "csr")
         dates = [time.strftime("%y%m%d%H%M%SZ", time.gmtime(date)) for date in (begin, end)]
         certificates.openssl(
-            "ca", "-batch", "-notext", "-selfsign", "-config", config, "-keyfile", key, "-in", directory / "csr",
-            "-startdate", dates[0], "-enddate", dates[1], "-out", link.resolve(),
+            "ca", "-batch", "-notext", "-selfsign", "-config", config, "-keyfile", key, "-in", scratch / "csr",
+            "-startdate", dates[0], "-enddate", dates[1], "-out", chain.parent / chain.readlink(),
         )  # fmt: skip
-        return ssl.DER_cert_to_PEM_cert(ssl.PEM_cert_to_DER_cert(link.read_text()))
+        return ssl.DER_cert_to_PEM_cert(ssl.PEM_cert_to_DER_cert(chain.read_text()))
 
 
 class _Answer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -53,24 +54,40 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30.0) 
         time.sleep(0.005)
 
 
-_given: set[int] = set()
+# Tests run in several processes at once (pytest-xdist); each of them has its own share of what is given away here.
+# "gw3" is the fourth.
+WORKERS = 16
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS
+
+# Below those that the kernel gives to connections: one of those comes and goes between any two lines.
+_PORTS = range(12_000 + WORKER * 1_250, 12_000 + (WORKER + 1) * 1_250)
+# Where two runs of the tests share a machine, they begin at different ones.
+_next_port = random.randrange(len(_PORTS))
 
 
 def free_port() -> int:
     """A loopback port that nobody has at this moment, neither TCP nor UDP, and that this has not given to another
     server, which may not have it yet."""
-    while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
-            tcp.bind(("127.0.0.1", 0))
-            port: int = tcp.getsockname()[1]
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-                try:
-                    udp.bind(("127.0.0.1", port))
-                except OSError:
-                    continue
-        if port not in _given:
-            _given.add(port)
+    global _next_port
+    for _ in _PORTS:
+        port = _PORTS[_next_port % len(_PORTS)]
+        _next_port += 1
+        if _is_free(port):
             return port
+    raise NotReady(f"none of the ports {_PORTS} is free")
+
+
+def _is_free(port: int) -> bool:
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(socket.AF_INET, kind) as probe:
+            if kind == socket.SOCK_STREAM:
+                # As the servers do: connections that have ended keep a port busy for a minute.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                return False
+    return True
 
 
 class Workspace:

@@ -88,6 +88,7 @@ def hold(crowd: Crowd, count: int, name: str = "drop") -> None:
         crowd.ask(f"n{number}.{name}.d{number % 50}.test", client_address(number % 200))
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("count", [HELD, HELD_AT_MOST])
 def test_thousands_of_names_that_never_answer_delay_no_good_one(workspace: Workspace, dns: str, count: int) -> None:
     """Which are asked for again and again meanwhile."""
@@ -127,6 +128,7 @@ def test_thousands_of_names_that_never_answer_delay_no_good_one(workspace: Works
     print(f"{count} held: {memory // MEGABYTE} MB, a good name p99 {p99(beside) * 1e3:.1f} ms, alone {p99(alone) * 1e3:.1f} ms")
 
 
+@pytest.mark.serial
 def test_deadlines_hold_while_thousands_of_look_ups_are_tried_again(workspace: Workspace, dns: str) -> None:
     """All requests begin, and so are late, at about the same time; their look-ups were to be tried again just then."""
     count = HELD
@@ -152,6 +154,7 @@ def refusals(crowd: Crowd) -> Counter[tuple[int, str | None]]:
     return Counter((one.response().status, one.response().reason) for one in crowd.members if one.received)
 
 
+@pytest.mark.serial
 def test_a_client_over_its_limit_is_refused_and_no_other(relay: Relay) -> None:
     assert relay.challenge("in-use.kept.test").location == GOOD
     alone = good_times(relay, 100, "alone")
@@ -174,6 +177,7 @@ def test_a_client_over_its_limit_is_refused_and_no_other(relay: Relay) -> None:
     assert relay.challenge("other.test", client=greedy % 1).location == GOOD
 
 
+@pytest.mark.serial
 def test_a_domain_over_its_limit_is_refused_and_no_other(relay: Relay) -> None:
     alone = good_times(relay, 100, "alone")
     with Crowd(relay.address) as crowd:
@@ -240,6 +244,7 @@ UNFINISHED = {
 }
 
 
+@pytest.mark.serial
 def test_thousands_of_connections_that_are_no_requests_delay_no_good_one(relay: Relay) -> None:
     pid = relay.process.pid
     assert relay.challenge("in-use.kept.test").location == GOOD

@@ -11,22 +11,12 @@ from pathlib import Path
 
 import certificates
 import pytest
-from acme_authority import Authority, Place, make_acme_client
+from acme_authority import Authority, ClientFactory, Place
 from deployed_client import AcmeClient
 from processes import Workspace, wait_until
 
 DAY = 86400
 REFUSED = " is full or cannot be written: ordering nothing for "
-
-
-@pytest.fixture(scope="module")
-def authority(module_workspace: Workspace) -> Authority:
-    return Authority(module_workspace)
-
-
-@pytest.fixture
-def place(authority: Authority) -> Place:
-    return authority.place()
 
 
 class Volume:
@@ -57,8 +47,8 @@ class Volume:
 
 
 @pytest.fixture
-def client(workspace: Workspace, authority: Authority, place: Place) -> AcmeClient:
-    return make_acme_client(workspace, authority, place, DOMAIN=place.domain)
+def client(make_client: ClientFactory, place: Place) -> AcmeClient:
+    return make_client(DOMAIN=place.domain)
 
 
 @pytest.fixture
@@ -76,6 +66,7 @@ def test_on_a_volume_that_is_full_from_the_start_it_serves_challenges_and_orders
     client: AcmeClient, volume: Volume, authority: Authority, place: Place
 ) -> None:
     before = authority.orders()
+    client.account = None
     volume.fill()
     client.start()
     client.wait_for_log(f"{REFUSED}{place.domain}; asking again in 2 s")
@@ -91,11 +82,9 @@ def test_on_a_volume_that_is_full_from_the_start_it_serves_challenges_and_orders
 def test_a_certificate_that_cannot_be_renewed_is_served_until_there_is_room_again(
     client: AcmeClient, volume: Volume, authority: Authority, place: Place, how: str
 ) -> None:
-    client.start()
-    client.wait_for_certificate(place.domain)
-    assert client.stop() == 0
     now = time.time()
-    client.replace_certificate(place.domain, now - 61 * DAY, now + 29 * DAY)
+    client.give_certificate(place.domain, now - 61 * DAY, now + 29 * DAY)
+    client.find_account()
     before = authority.orders()
     if how == "full":
         volume.fill()
@@ -121,9 +110,9 @@ def test_a_certificate_that_cannot_be_renewed_is_served_until_there_is_room_agai
 def test_failures_are_remembered_on_a_volume_that_takes_no_more(
     client: AcmeClient, volume: Volume, authority: Authority, place: Place, how: str
 ) -> None:
+    client.give_certificate(place.domain, time.time(), time.time() + 90 * DAY)
     client.start(DOMAIN=f"{place.elsewhere} {place.domain}", RETRY_DELAYS="3600")
     client.wait_for_log(f"{place.elsewhere} has no certificate; failed attempts: 1")
-    client.wait_for_certificate(place.domain)
     assert client.stop() == 0
     before = authority.orders()
     # The hour is over, but the next attempt cannot be counted.

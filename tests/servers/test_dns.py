@@ -144,6 +144,7 @@ def test_a_failure_is_503_with_retry_after(start_injected: RelayFactory, fault: 
     assert took < 2.0 * SLOWNESS
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize(
     ("timeout_ms", "attempts", "deadline_ms"), [(1000, 3, 900), (200, 2, 4000), (100, 10, 500)]
 )
@@ -158,6 +159,7 @@ def test_silence_is_504_within_the_deadline(
     assert expected - 0.05 <= took <= deadline_ms / 1000 + 0.2 * SLOWNESS
 
 
+@pytest.mark.serial
 def test_a_request_that_joins_late_keeps_its_own_deadline(start_injected: RelayFactory) -> None:
     relay = start_injected({"dns": {"timeout_ms": 2000, "attempts": 3, "deadline_ms": 600}})
     times: dict[str, float] = {}

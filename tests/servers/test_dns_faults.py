@@ -16,6 +16,8 @@ from processes import SLOWNESS, Workspace, free_port, wait_until
 from relay import CHALLENGE, Relay, config_text
 from zones import APP_ID, GATEWAY
 
+pytestmark = pytest.mark.serial
+
 GOOD = f"https://{APP_ID}.{GATEWAY}{CHALLENGE}"
 PREFIX = "_dstack-app-address."
 

@@ -126,6 +126,7 @@ def statuses(clients: Sequence[Client]) -> Counter[str]:
     return found
 
 
+@pytest.mark.serial
 @pytest.mark.skipif(possible() < 200, reason="too few file descriptors here")
 @pytest.mark.parametrize("name", ["lighttpd", "nginx"])
 def test_requests_that_wait_for_dns_are_held_and_answered(workspace: Workspace, black_hole: str, name: str) -> None:

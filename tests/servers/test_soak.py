@@ -10,12 +10,15 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from crowd import Crowd, many_descriptors
 from fastcgi_client import BEGIN_REQUEST, Address, begin, record
 from load import CACHED, COLD, GOOD, Kind, Load
 from processes import BUILD, REPOSITORY, SLOWNESS, Workspace, wait_until
 from quick_dns import QuickDns
 from relay import CHALLENGE, Relay, config_text
+
+pytestmark = pytest.mark.serial
 
 MINUTES = float(os.environ.get("SOAK_MINUTES", "0"))
 SECONDS = MINUTES * 60 or 20.0

@@ -19,10 +19,10 @@ from conftest import World
 from http_client import Response
 from processes import RELAY, Workspace, answers_at
 from relay import CHALLENGE, clean_environment, config_text
-from static_program import STATIC, why_not
+from static_program import STATIC
 from zones import APP_ID, GATEWAY
 
-pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")
+pytestmark = pytest.mark.static
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may change the root directory")
 
 GOOD = f"https://{APP_ID}.{GATEWAY}{CHALLENGE}"
