@@ -113,7 +113,7 @@ class Issuance:
 
     def _participants(self) -> None:
         domain, gateway = self._app.domain, self._world.addresses[self._app.gateway]
-        self._narrator.step("Who takes part in what follows, each a real program on a loopback address")
+        self._narrator.step("Who takes part in what follows, each a real program on this machine")
         self._narrator.show(
             f"CA       pebble, the small CA of Let's Encrypt's makers: {self._world.ca.directory}\n"
             f"relay    http01-relay behind lighttpd: {gateway} port 80, where {domain} leads to\n"
