@@ -3,27 +3,28 @@
 #   docker build -t http01-relay .
 #   docker run -p 80:80 -e PORT=80 -e FALLBACK_GATEWAY_DOMAIN=prod5.phala.network http01-relay
 
-FROM debian:bookworm-slim AS builder
+FROM debian:trixie-slim AS builder
 WORKDIR /src
 # The packages that building needs stand in this script, and nowhere else.
 COPY tests/install-deps tests/
-RUN tests/install-deps build && rm -rf /var/lib/apt/lists/*
-COPY Makefile ./
-COPY src src
-RUN make -j"$(nproc)" CXXFLAGS=-O2 LDFLAGS=-s
-# A container of the original relay falls back to this gateway unless it is told another.
+RUN tests/install-deps build package && rm -rf /var/lib/apt/lists/*
+COPY Makefile LICENSE ./
+COPY deploy deploy
 COPY etc etc
+COPY src src
+RUN make deb LINTIAN=
+# A container of the original relay falls back to this gateway unless it is told another.
 RUN sed 's|^#fallback = ""$|fallback = "prod5.phala.network"|' etc/http01-relay.toml >image.toml \
  && grep -q '^fallback = "prod5' image.toml
 
 
-FROM debian:bookworm-slim
+FROM debian:trixie-slim
+# The package knows what the program needs to run; libcurl is for "check --probe".
+COPY --from=builder /src/build-deb/http01-relay_*.deb /tmp/
 RUN apt-get update \
- && apt-get install -y --no-install-recommends \
-      libcurl4 libfcgi0ldbl libfmt9 libldns3 libprometheus-cpp-core1.0 libpsl5 libre2-9 libseccomp2 libspdlog1.10 libstdc++6 lighttpd \
- && rm -rf /var/lib/apt/lists/*
+ && apt-get install -y --no-install-recommends libcurl4 lighttpd /tmp/http01-relay_*.deb \
+ && rm -rf /var/lib/apt/lists/* /tmp/http01-relay_*.deb
 
-COPY --from=builder /src/build/http01-relay /usr/bin/http01-relay
 COPY --from=builder /src/image.toml /etc/http01-relay/http01-relay.toml
 COPY deploy/docker/lighttpd.conf /etc/http01-relay/lighttpd.conf
 COPY deploy/docker/entrypoint deploy/docker/health /usr/lib/http01-relay/

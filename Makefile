@@ -209,15 +209,17 @@ test-static: deps static             ## the static program: what shared hosts ge
 	$(build) $(BUILD)/http01-relay
 	BUILD='$(BUILD)' tests/run static
 
-# In a copy, since Debian's tools want debian/ at the top and write there.
-deb:                                 ## a Debian package, build-deb/*.deb
-	tests/install-deps build package
+# In a copy, since Debian's tools want debian/ at the top and write there. LINTIAN= leaves out the look at it.
+LINTIAN ?= lintian
+deb:                                 ## a Debian package, build-deb/*.deb, looked at by lintian
+	tests/install-deps build package $(if $(LINTIAN),lintian)
 	rm -rf build-deb
 	mkdir -p build-deb/http01-relay
 	cp -R Makefile etc src deploy build-deb/http01-relay
 	mv build-deb/http01-relay/deploy/debian build-deb/http01-relay/debian
 	cd build-deb/http01-relay && DEB_BUILD_OPTIONS='parallel=$(JOBS)' \
 	  dpkg-buildpackage --no-pre-clean --build=binary --unsigned-changes --unsigned-buildinfo
+	$(if $(LINTIAN),$(LINTIAN) --allow-root --fail-on error$(comma)warning build-deb/http01-relay_*.changes)
 	rm -rf build-deb/http01-relay
 
 .PHONY: bench bench-deps

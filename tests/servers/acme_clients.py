@@ -178,7 +178,8 @@ class Uacme(_WebrootClient):
         super().prepare()
         trust = self.directory / "trust"
         trust.mkdir()
-        (trust / "authority.pem").write_text(self.ca.api_certificate.read_text())
+        # As a directory to Debian 12's libcurl with GnuTLS, as this file in it to Debian 13's.
+        (trust / "ca-certificates.crt").write_text(self.ca.api_certificate.read_text())
         mount = f"mount --bind {trust} /etc/ssl/certs"
         self._with_trust = [*(private_mounts() or []), "/bin/sh", "-c", f'{mount} && exec "$@"', "sh"]
 

@@ -30,9 +30,9 @@ esac
 APT_GET = """#!/bin/sh
 case $* in
 "update -q") ;;
-"install -q -y --no-install-recommends --print-uris lighttpd nsd")
+"install -q -y --no-install-recommends -o "*" --print-uris lighttpd nsd")
   printf "'http://mirror/%s' %s.deb %s SHA256:0\\n" lighttpd lighttpd 2000000 data data 3000000 nsd nsd 1000000 ;;
-"install -q -y --no-install-recommends lighttpd nsd")
+"install -q -y --no-install-recommends -o "*" lighttpd nsd")
   # As invoke-rc.d(8) would ask, and as a package's scripts do then.
   /usr/sbin/policy-rc.d lighttpd start
   echo "policy $?" >>"$STATE/said"
