@@ -69,8 +69,18 @@ def test_lighttpd_gets_the_program_that_is_installed(workspace: Workspace) -> No
 
 
 def test_caddy_may_use_the_socket_before_it_is_started() -> None:
-    (line,) = re.findall(r"^.*apt-get install caddy.*$", COMMANDS, re.MULTILINE)
-    assert line.index("adduser caddy www-data") < line.index("systemctl restart caddy")
+    (lines,) = re.findall(r"^apt-get install caddy.*\n.*$", COMMANDS, re.MULTILINE)
+    assert lines.index("adduser caddy www-data") < lines.index("systemctl restart caddy")
+
+
+def test_a_server_that_is_started_is_enabled_too() -> None:
+    """One that make demo or make test has brought starts at no boot by itself."""
+    texts = [COMMANDS, *(path.read_text() for path in (REPOSITORY / "deploy").glob("*/http01-relay.conf"))]
+    texts += [(REPOSITORY / "deploy" / "caddy" / "Caddyfile").read_text()]
+    restarted = [match for text in texts for match in re.findall(r"(.*)systemctl restart ([\w-]+)", text)]
+    assert {name for _, name in restarted} == {"lighttpd", "nginx", "caddy", "apache2"}
+    for before, name in restarted:
+        assert before.endswith(f"systemctl enable {name} && "), f"{before}systemctl restart {name}"
 
 
 def test_units_are_shipped() -> None:
