@@ -129,6 +129,10 @@ test: deps floors lint               ## build it, then unit tests and tests with
 	$(build) $(BUILD)/http01-relay $(BUILD)/unit-tests
 	BUILD='$(BUILD)' tests/run
 
+.PHONY: reproducible
+reproducible: build-deps             ## the program, built at two paths: the same bytes?
+	+tests/reproducible
+
 SOAK_MINUTES ?= 30
 .PHONY: soak
 soak: deps                           ## mixed traffic and faults for SOAK_MINUTES=30, after floods and a hard life

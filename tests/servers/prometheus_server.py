@@ -19,12 +19,13 @@ DASHBOARD = SHIPPED / "grafana-dashboard.json"
 
 
 class Prometheus:
-    """Scrapes localhost:web_port every second, which is also how long a scrape may take."""
+    """Scrapes the web server on loopback every second, which is also how long a scrape may take."""
 
     def __init__(self, workspace: Workspace, web_port: int) -> None:
         text = (SHIPPED / "prometheus.yml").read_text()
         for old, new in {
-            '"localhost:80"': f'"localhost:{web_port}"',
+            # Not every machine that runs tests can look up "localhost".
+            '"localhost:80"': f'"127.0.0.1:{web_port}"',
             "scrape_interval: 15s": "scrape_interval: 1s",
             "evaluation_interval: 15s": "evaluation_interval: 1s",
             "- http01-relay.rules.yml": f"- {RULES}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Iterator
 
@@ -15,6 +16,14 @@ from relay import CHALLENGE, TOKEN
 
 BODY = f"{TOKEN}.thumbprint"
 DAY = 86400
+
+
+def name_of_loopback() -> str:
+    """A name, as an endpoint has one, if this machine can look one up; else the address."""
+    try:
+        return "localhost" if socket.gethostbyname("localhost") == "127.0.0.1" else "127.0.0.1"
+    except OSError:
+        return "127.0.0.1"
 
 
 class Issued:
@@ -31,7 +40,7 @@ class Issued:
 def issued(module_workspace: Workspace, authority: Authority) -> Iterator[Issued]:
     place, before = authority.place(), authority.orders()
     with App() as app:
-        target = f"http://localhost:{app.port}"
+        target = f"http://{name_of_loopback()}:{app.port}"
         client = make_acme_client(
             module_workspace, authority, place, registered=False, DOMAIN=place.domain, TARGET_ENDPOINT=target
         ).start()

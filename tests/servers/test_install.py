@@ -67,6 +67,7 @@ def test_everything_is_put_in_its_place_and_taken_away_again(root: Path) -> None
     ended = subprocess.run(command, capture_output=True, text=True, check=False, env=relay.clean_environment())
     assert (ended.returncode, ended.stderr) == (0, "")
     assert program.stat().st_mode & 0o777 == 0o755
+    assert b".symtab" in (BUILD / "http01-relay").read_bytes() and b".symtab" not in program.read_bytes(), "stripped"
     assert (root / CONFIG).stat().st_mode & 0o777 == 0o644
     make("uninstall", f"DESTDIR={root}")
     assert files(root) == {CONFIG}
@@ -122,6 +123,15 @@ def test_places_in_a_container_stay_as_they_are(root: Path) -> None:
     examples = root / "usr/local/share/doc/http01-relay/examples"
     shipped = DEPLOY / "kubernetes" / "http01-relay.yaml"
     assert (examples / "kubernetes" / shipped.name).read_text() == shipped.read_text()
+
+
+@pytest.mark.skipif("san" in BUILD.name, reason="it builds without a sanitizer")
+def test_two_builds_at_two_paths_are_the_same() -> None:
+    """One file here; make reproducible compares the whole program."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    command = [REPOSITORY / "tests" / "reproducible", "obj/src/main.o"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "reproducible: obj/src/main.o\n"), ended.stderr
 
 
 @pytest.mark.parametrize("build", ["", "a b"])
