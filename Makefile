@@ -52,7 +52,10 @@ ifdef STATIC
 # Not static-pie: that would relocate itself at every start, and under CGI each request is one.
 # Code and constants in one segment are fewer pages to map, for the same reason.
 needed_ldflags  := -pthread -static -no-pie -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,-z,noseparate-code -s $(LDFLAGS)
-LIBS := -lfcgi -lldns -lcrypto -lre2 -lseccomp -lpsl -lidn2 -lunistring
+# What these two need in their turn differs between releases: Debian 13's RE2 stands on some fifty libraries.
+static_libs := $(or $(shell pkg-config --static --libs re2 libcrypto 2>/dev/null),-lre2 -lcrypto)
+static_libs := $(sort $(filter -l%,$(static_libs)))
+LIBS := -lfcgi -lldns -lseccomp -lpsl -lidn2 -lunistring -Wl,--start-group $(static_libs) -Wl,--end-group
 else
 # Debian's crtbegin.o does not say that it keeps to the shadow stack, which it does.
 needed_ldflags  := -pthread -pie -Wl,-z,relro,-z,now,-z,shstk $(LDFLAGS)
