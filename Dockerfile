@@ -8,7 +8,7 @@ WORKDIR /src
 # The packages that building needs stand in this script, and nowhere else.
 COPY tests/install-deps tests/
 RUN tests/install-deps build package && rm -rf /var/lib/apt/lists/*
-COPY Makefile LICENSE ./
+COPY Makefile ./
 COPY deploy deploy
 COPY etc etc
 COPY src src

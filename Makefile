@@ -134,7 +134,7 @@ test: deps floors lint               ## build it, then unit tests and tests with
 
 .PHONY: reproducible
 reproducible: build-deps             ## the program, built at two paths: the same bytes?
-	+tests/reproducible
+	tests/reproducible
 
 SOAK_MINUTES ?= 30
 .PHONY: soak

@@ -29,9 +29,11 @@ def test_it_gets_a_certificate(workspace: Workspace) -> None:
     place = authority.place()
     client = make_acme_client(workspace, authority, place, registered=False, DOMAIN=place.domain)
     # The files of this test are at the same place in there; all others are the image's.
-    inside = f"mount -t proc proc {TREE}/proc && mount --bind /dev {TREE}/dev && mount --bind /tmp {TREE}/tmp"
-    words = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", f'{inside} && exec chroot {TREE} "$@"', "sh"]
-    client.command = [*words, *config["Entrypoint"]]
+    inside = 'mount -t proc proc "$1/proc" && mount --bind /dev "$1/dev" && mount --bind "$2" "$1$2" && exec chroot "$1" "$3"'
+    (TREE / str(workspace.path)[1:]).mkdir()
+    (entrypoint,) = config["Entrypoint"]
+    unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
+    client.command = [*unshare, "sh", "-euc", inside, "sh", TREE, workspace.path, entrypoint]
     client.start()
     client.wait_for_certificate(place.domain)
     client.wait_until_served(place.domain)

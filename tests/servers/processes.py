@@ -57,9 +57,10 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30.0) 
 # Tests run in several processes at once (pytest-xdist); each of them has its own share of what is given away here.
 # "gw3" is the fourth.
 WORKERS = 16
-WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+assert WORKER < WORKERS, f"there are ports for {WORKERS} processes"
 
-# Below those that the kernel gives to connections: one of those comes and goes between any two lines.
+# Below those that the kernel gives to outgoing connections, which may take one of theirs at any time.
 _PORTS = range(12_000 + WORKER * 1_250, 12_000 + (WORKER + 1) * 1_250)
 # Where two runs of the tests share a machine, they begin at different ones.
 _next_port = random.randrange(len(_PORTS))

@@ -5,23 +5,28 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
-from processes import REPOSITORY, SLOWNESS, Workspace
+from processes import RELAY, REPOSITORY, SLOWNESS, Workspace
 
 DEMO = REPOSITORY / "tests" / "demo"
 OWN_NETWORK = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+ANOTHER_USER = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 
 
-@pytest.fixture(autouse=True)
-def namespaces() -> None:
-    probe = subprocess.run([*OWN_NETWORK, "true"], capture_output=True, text=True, check=False)
+def skip_unless(command: list[str | Path], what: str) -> None:
+    probe = subprocess.run(command, capture_output=True, text=True, check=False)
     if probe.returncode != 0:
-        pytest.skip(f"no network namespace can be made here: {probe.stderr.strip()}")
+        pytest.skip(f"{what}: {probe.stderr.strip()}")
 
 
-def test_it_ends_with_a_certificate_and_what_to_do_next() -> None:
-    ended = subprocess.run([DEMO], capture_output=True, text=True, check=False, timeout=120 * SLOWNESS)
+@pytest.mark.parametrize("user", [[], ANOTHER_USER], ids=["this user", "another user"])
+def test_it_ends_with_a_certificate_and_what_to_do_next(user: list[str | Path]) -> None:
+    kind = ["--net"] if os.geteuid() == 0 and not user else ["--user", "--map-current-user", "--keep-caps", "--net"]
+    skip_unless([*user, "unshare", *kind, "true"], "no network namespace can be made here")
+    skip_unless([*user, RELAY, "--version"], "another user cannot read what is built")
+    ended = subprocess.run([*user, DEMO], capture_output=True, text=True, check=False, timeout=120 * SLOWNESS)
     assert (ended.returncode, ended.stderr) == (0, "")
     steps = re.findall(r"^== (\d+)\. (.+)$", ended.stdout, re.MULTILINE)
     assert [int(number) for number, _ in steps] == list(range(1, len(steps) + 1))
@@ -32,6 +37,7 @@ def test_it_ends_with_a_certificate_and_what_to_do_next() -> None:
 
 def test_without_a_namespace_a_busy_port_is_named_before_anything_starts(workspace: Workspace) -> None:
     """In one that the test makes, so that the port is nobody else's."""
+    skip_unless([*OWN_NETWORK, "true"], "no network namespace can be made here")
     (workspace.path / "unshare").symlink_to("/bin/false")
     script = (
         "import os, socket, subprocess, sys\n"

@@ -88,6 +88,7 @@ def test_failures_are_kept_for_a_second(start_injected: RelayFactory, injector: 
     assert injector.count(PREFIX + "kept.servfail.test", "TXT") == 1
 
 
+@pytest.mark.serial
 def test_names_that_never_answer_delay_nobody(start_injected: RelayFactory, injector: Injector) -> None:
     relay = start_injected({"limits": {"in_flight_per_client": 1000}})
 
@@ -107,6 +108,7 @@ def test_names_that_never_answer_delay_nobody(start_injected: RelayFactory, inje
     assert beside < alone * 5 + 0.5 * SLOWNESS
 
 
+@pytest.mark.serial
 def test_the_second_server_is_asked_when_the_first_is_dead(workspace: Workspace, injector: Injector) -> None:
     # Nobody is at the first port: the kernel says so at once.
     relay = Relay(workspace, config_text([f"127.0.0.1:{free_port()}", injector.server]))
@@ -115,6 +117,7 @@ def test_the_second_server_is_asked_when_the_first_is_dead(workspace: Workspace,
     assert took < 1.0 * SLOWNESS
 
 
+@pytest.mark.serial
 def test_the_second_server_is_asked_when_the_first_is_silent(workspace: Workspace, injector: Injector) -> None:
     with Injector(lambda query, tcp: Behaviour(drop=True)) as silent:
         relay = Relay(workspace, config_text([silent.server, injector.server], {"dns": {"timeout_ms": 200}}))
@@ -124,6 +127,7 @@ def test_the_second_server_is_asked_when_the_first_is_silent(workspace: Workspac
         assert 0.2 <= took < 1.5 * SLOWNESS
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("rcode", [2, 5])
 def test_the_second_server_is_asked_at_once_when_the_first_refuses(
     workspace: Workspace, injector: Injector, rcode: int
@@ -136,6 +140,7 @@ def test_the_second_server_is_asked_at_once_when_the_first_refuses(
         assert took < 0.9 * SLOWNESS
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("fault", ["servfail", "refused"])
 def test_a_failure_is_503_with_retry_after(start_injected: RelayFactory, fault: str) -> None:
     took, response = timed(start_injected(), f"app.{fault}.test")

@@ -162,6 +162,7 @@ def silent_servers_fixture() -> Iterator[list[str]]:
         udp.close()
 
 
+@pytest.mark.serial
 def test_when_all_of_the_dns_is_dead_it_answers_within_five_seconds(
     workspace: Workspace, silent_servers: list[str]
 ) -> None:

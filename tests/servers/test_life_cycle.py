@@ -215,6 +215,7 @@ def test_a_reload_says_that_the_configuration_has_gone(workspace: Workspace, dns
 # ---- what a machine runs out of, and what it loses
 
 
+@pytest.mark.serial
 @pytest.mark.skipif("san" in BUILD.name, reason="a sanitizer must be the first library")
 @pytest.mark.skipif(not FAKETIME.exists(), reason="libfaketime is not installed")
 def test_jumps_of_the_clock_move_no_deadline(workspace: Workspace, dns: QuickDns) -> None:
