@@ -4,23 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from acme_authority import Authority, make_acme_client
 from processes import Workspace
 
 TREE = Path(os.environ.get("ACME_CLIENT_TREE", "/nonexistent"))
-
-
-@pytest.fixture
-def workspace() -> Iterator[Workspace]:
-    workspace = Workspace()
-    try:
-        yield workspace
-    finally:
-        workspace.stop()
 
 
 def test_it_gets_a_certificate(workspace: Workspace) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,15 +61,6 @@ def test_a_regular_expression_passes_through_compose() -> None:
     # "config" prints what may be read again, so every dollar sign twice.
     assert environment["ALLOWED_DOMAIN_REGEX"] == regex.replace("$", "$$")
     assert environment["GATEWAY_DOMAIN_CAPTURE_GROUP"] == ""
-
-
-@pytest.fixture
-def workspace() -> Iterator[Workspace]:
-    workspace = Workspace()
-    try:
-        yield workspace
-    finally:
-        workspace.stop()
 
 
 def test_nginx_before_the_container(workspace: Workspace) -> None:

@@ -47,15 +47,6 @@ def world() -> Iterator[World]:
 Run = Callable[..., Container]
 
 
-@pytest.fixture(name="workspace")
-def workspace_fixture() -> Iterator[Workspace]:
-    workspace = Workspace()
-    try:
-        yield workspace
-    finally:
-        workspace.stop()
-
-
 @pytest.fixture
 def run(world: World, workspace: Workspace) -> Iterator[Run]:
     """run(PORT="80", user="4711:0"): variables are in upper case, options in lower."""

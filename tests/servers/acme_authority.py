@@ -71,7 +71,7 @@ class Authority:
         directory.mkdir()
         config = directory / "config"
         config.write_text("".join(f"{name}={shlex.quote(str(value))}\n" for name, value in settings.items()))
-        words = ["/usr/bin/dehydrated", "--config", config, "--register", "--accept-terms"]
+        words: list[str | Path] = ["/usr/bin/dehydrated", "--config", config, "--register", "--accept-terms"]
         process = self._workspace.start("register", words)
         assert process.wait(60) == 0, process.output()
         return directory / "accounts"

@@ -10,7 +10,6 @@ import certificates
 import pytest
 from acme_authority import Authority, ClientFactory, Place
 from deployed_client import processes_of
-from processes import wait_until
 
 # One try at once, one after a second, then none for an hour.
 TWO_QUICK_TRIES = "1 3600"

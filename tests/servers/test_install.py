@@ -129,7 +129,7 @@ def test_places_in_a_container_stay_as_they_are(root: Path) -> None:
 def test_two_builds_at_two_paths_are_the_same() -> None:
     """One file here; make reproducible compares the whole program."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    command = [REPOSITORY / "tests" / "reproducible", "obj/src/main.o"]
+    command: list[str | Path] = [REPOSITORY / "tests" / "reproducible", "obj/src/main.o"]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (0, "reproducible: obj/src/main.o\n"), ended.stderr
 

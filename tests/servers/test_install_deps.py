@@ -69,7 +69,7 @@ class Machine:
         others.symlink_to("/lib/systemd/system/nginx.service")
         Path("/etc/systemd/system").mkdir(parents=True, exist_ok=True)
         mounts = f"mount --bind {self.units} /etc/systemd/system && mount --bind {self.sbin} /usr/sbin"
-        self._command = [*unshare, "sh", "-c", f'{mounts} && exec "$@"', "sh", SCRIPT, "demo"]
+        self._command: list[str | Path] = [*unshare, "sh", "-c", f'{mounts} && exec "$@"', "sh", SCRIPT, "demo"]
         self._environment = {"PATH": f"{fakes}:/usr/bin:/bin", "STATE": str(workspace.path)}
 
     def run(self, **variables: str) -> subprocess.CompletedProcess[str]:
