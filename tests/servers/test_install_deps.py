@@ -47,8 +47,10 @@ esac
 """
 
 
+# The real one disables the unit of that name too.
 UPDATE_RC_D = """#!/bin/sh
 echo "update-rc.d $*" >>"$STATE/said"
+rm -f "/etc/systemd/system/multi-user.target.wants/$1.service"
 """
 
 
