@@ -46,7 +46,9 @@ class Load:
         self._lock = threading.Lock()
         self.answered: Counter[Kind] = Counter()
         self.wrong: list[str] = []
-        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(threads)]
+        # How many requests each thread has brought to an end.
+        self._ended = [0] * threads
+        self._threads = [threading.Thread(target=self._run, args=(number,), daemon=True) for number in range(threads)]
 
     def start(self) -> Self:
         for thread in self._threads:
@@ -76,7 +78,16 @@ class Load:
         wanted = self.total() + count
         wait_until(lambda: self.total() >= wanted or bool(self.wrong), "the load to go on", 30)
 
-    def _run(self) -> None:
+    def ends_what_it_has_begun(self) -> None:
+        """Waits until no request is under way that is so now."""
+        before = list(self._ended)
+
+        def all_ended() -> bool:
+            return all(now > then for now, then in zip(self._ended, before, strict=True))
+
+        wait_until(lambda: all_ended() or bool(self.wrong), "what is under way to end", 30)
+
+    def _run(self, thread: int) -> None:
         while not self._stop.is_set():
             number = next(self._numbers)
             kind = self._turns[number % len(self._turns)]
@@ -86,6 +97,7 @@ class Load:
                     self.wrong.append(fault)
                 else:
                     self.answered[kind] += 1
+            self._ended[thread] += 1
 
     def _ask(self, kind: Kind, number: int) -> str:
         host = kind.host.format(n=number)

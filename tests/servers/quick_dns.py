@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from dns_message import parse_query
 from injector import Behaviour, by_label, good_records, respond
-from processes import Workspace, wait_until
+from processes import Workspace, free_port, wait_until
 
 _BUFFER = 8 << 20
 
@@ -41,10 +41,10 @@ def serve(port: int) -> None:
 
 
 class QuickDns:
-    """`port`: 0 for a free one; that of one that has ended, to start it again."""
+    """`port`: 0 for a free one, which no outgoing connection takes when it has ended; that one, to start it again."""
 
     def __init__(self, workspace: Workspace, port: int = 0) -> None:
-        self.process = workspace.start("quick-dns", [sys.executable, "-B", __file__, str(port)])
+        self.process = workspace.start("quick-dns", [sys.executable, "-B", __file__, str(port or free_port())])
         wait_until(lambda: "port" in self.process.output(), "the name server")
         self.port = int(self.process.output().split()[1])
 
