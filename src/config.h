@@ -13,6 +13,7 @@
 
 #include "base/result.h"
 #include "dns/settings.h"
+#include "log/settings.h"
 #include "protocol/policy.h"
 
 namespace http01 {
@@ -21,15 +22,6 @@ struct Limits {
   std::size_t in_flight = 10'000;           // requests that wait for DNS
   std::size_t in_flight_per_client = 100;   // of one address, or one IPv6 /64
   std::size_t in_flight_per_domain = 1000;  // for names of one registrable domain
-};
-
-enum class LogLevel { kTrace, kDebug, kInfo, kWarn, kError, kCritical, kOff };
-enum class LogFormat { kText, kJson };
-
-struct LogSettings {
-  LogLevel level = LogLevel::kInfo;
-  LogFormat format = LogFormat::kText;
-  std::string target = "stderr";  // "stderr", "syslog" or a file's path
 };
 
 // Not yet the defaults where it is not from parse_config(): gateways.allow is empty.

@@ -238,7 +238,7 @@ base::Result<std::monostate> Log::open(const LogSettings& settings) {
 }
 
 void Log::request(const protocol::Request& request, const protocol::Reply& reply,
-                  const RequestTimes& times) {
+                  const protocol::RequestTimes& times) {
   if (!tells_requests()) return;
   Pairs pairs(sink_->format);
   pairs.add_word("reason", protocol::info(reply.reason).word);

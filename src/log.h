@@ -11,19 +11,12 @@
 #include <string_view>
 
 #include "attempts.h"
-#include "base/clock.h"
 #include "base/result.h"
-#include "config.h"
+#include "log/settings.h"
 #include "protocol/decide.h"
+#include "protocol/request_times.h"
 
 namespace http01 {
-
-// What one request's line says beside what stands in the request and its reply.
-struct RequestTimes {
-  base::Duration dns{};    // from the first question to the last answer waited for
-  base::Duration total{};  // from the whole request to the answer
-  bool asked = false;      // the DNS was waited for: not all was in the cache
-};
 
 class Log {
  public:
@@ -43,7 +36,7 @@ class Log {
   base::Result<std::monostate> open(const LogSettings& settings);
 
   void request(const protocol::Request& request, const protocol::Reply& reply,
-               const RequestTimes& times);
+               const protocol::RequestTimes& times);
   // Several requests that are one event; beside their own lines.
   void attempt(const Attempt& attempt);
   // Whether the two above write anything at this level.

@@ -16,6 +16,7 @@
 #include "serve.h"
 #include "transport/cgi.h"
 #include "transport/listen.h"
+#include "version.h"
 
 namespace {
 
@@ -62,7 +63,7 @@ void fill_standard_descriptors() {
 
 int run_cgi() {
   auto config = load_config({}, process_environment());
-  if (config) return serve_cgi(std::move(*config));
+  if (config) return serve_cgi(std::move(*config), kVersion);
   refuse_cgi();
   return config_faults(config.error());
 }
@@ -110,7 +111,8 @@ int run_on_own_socket(const Options& options) {
   auto config = load_config(options.config, process_environment());
   if (!config) return config_faults(config.error());
   auto listener = transport::open_listener(options.listen, *mode);
-  if (listener) return serve_fastcgi(std::move(*listener), std::move(*config), options.config);
+  if (listener)
+    return serve_fastcgi(std::move(*listener), std::move(*config), options.config, kVersion);
   return unavailable(listener.error().message);
 }
 
@@ -118,7 +120,7 @@ int run_on_inherited_socket(const Options& options, base::Fd socket) {
   block_service_signals();
   auto config = load_config(options.config, process_environment());
   if (!config) return config_faults(config.error());
-  return serve_fastcgi({std::move(socket), {}}, std::move(*config), options.config);
+  return serve_fastcgi({std::move(socket), {}}, std::move(*config), options.config, kVersion);
 }
 
 }  // namespace

@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "counter.h"
-#include "version.h"
 #include "words.h"
 
 namespace http01 {
@@ -124,7 +123,8 @@ struct Metrics::Shared {
   }
 };
 
-Metrics::Metrics() : own_(std::make_unique<Counters>()), counters_(own_.get()) {}
+Metrics::Metrics(std::string_view version)
+    : version_(version), own_(std::make_unique<Counters>()), counters_(own_.get()) {}
 Metrics::~Metrics() = default;
 
 base::Result<bool> Metrics::use_state_file(const std::string& path) {
@@ -351,7 +351,7 @@ void Metrics::add_processes(std::vector<Family>& page) {
   page.push_back(
       gauge("relay_processes", "Processes whose numbers these are.", number(now.processes)));
   page.push_back(family("relay_build_info", FamilyType::kGauge, "1, with what was built as labels.",
-                        {sample({{"version", std::string(kVersion)}}, 1)}));
+                        {sample({{"version", std::string(version_)}}, 1)}));
 
   page.push_back(counter("process_cpu_seconds_total", "CPU time spent, in seconds.",
                          number(counters_->processor_nanoseconds.get()) / 1e9));

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -32,7 +33,8 @@ struct Gauges {
 
 class Metrics final : public dns::Engine::Observer {
  public:
-  Metrics();
+  // The version is shown on the page, and must be of static storage.
+  explicit Metrics(std::string_view version);
   ~Metrics();
 
   // Counts in this file from now on, "" for memory of its own. True: a file of another version
@@ -80,6 +82,7 @@ class Metrics final : public dns::Engine::Observer {
   void add_lookups(std::vector<Family>& page) const;
   void add_processes(std::vector<Family>& page);
 
+  std::string_view version_;
   std::unique_ptr<Counters> own_;
   std::optional<StateFile> file_;
   std::string path_;

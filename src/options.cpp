@@ -10,10 +10,7 @@
 
 #include "config_values.h"
 #include "doctor/probe.h"
-
-#ifndef HTTP01_RELAY_VERSION
-#define HTTP01_RELAY_VERSION "0.1.0"
-#endif
+#include "version.h"
 
 namespace http01 {
 namespace {
@@ -210,6 +207,6 @@ libcurl cannot be loaded), 78 the configuration is wrong.
 )";
 }
 
-const char* version_text() { return "http01-relay " HTTP01_RELAY_VERSION "\n"; }
+std::string version_text() { return "http01-relay " + std::string(kVersion) + "\n"; }
 
 }  // namespace http01

@@ -30,6 +30,6 @@ base::Result<Options> parse_options(int argc, const char* const* argv);
 
 // Both end their last line.
 const char* usage_text();
-const char* version_text();  // "http01-relay 1.2.3"
+std::string version_text();  // "http01-relay 1.2.3"
 
 }  // namespace http01

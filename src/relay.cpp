@@ -13,6 +13,7 @@ using protocol::Outcome;
 using protocol::Question;
 using protocol::Reply;
 using protocol::Request;
+using protocol::RequestTimes;
 
 namespace {
 

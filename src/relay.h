@@ -13,8 +13,8 @@
 #include "base/loop.h"
 #include "config.h"
 #include "dns/resolver.h"
-#include "log.h"
 #include "protocol/decide.h"
+#include "protocol/request_times.h"
 
 namespace http01 {
 
@@ -26,7 +26,7 @@ class Relay final : private dns::Resolver::Listener {
     Id id;
     const protocol::Request& request;
     const protocol::Answers& answers;
-    RequestTimes times;
+    protocol::RequestTimes times;
   };
   // The reply may be taken out of it.
   using OnFinished = std::function<void(const Finished& finished, protocol::Reply& reply)>;

@@ -49,12 +49,12 @@ void make_room_for_descriptors(std::size_t count) {
 class Server {
  public:
   Server(transport::Listener listener, Config config, std::string config_option,
-         std::size_t descriptors)
+         std::string_view version, std::size_t descriptors)
       : config_option_(std::move(config_option)),
         descriptors_(descriptors),
         log_(Log::Writing::kQueued),
         file_(std::move(listener.file)),
-        service_(loop_, log_, std::move(config),
+        service_(loop_, log_, std::move(config), version,
                  [this](Service::Id id, const std::string& cgi) { fastcgi_.reply(id, cgi); }),
         fastcgi_(
             loop_, std::move(listener.socket),
@@ -146,12 +146,13 @@ class Server {
 
 }  // namespace
 
-int serve_fastcgi(transport::Listener listener, Config config, const std::string& config_option) {
+int serve_fastcgi(transport::Listener listener, Config config, const std::string& config_option,
+                  std::string_view version) {
   const std::size_t descriptors = raise_descriptor_limit();
   // Before the log starts its thread.
   make_room_for_descriptors(std::min(descriptors, kMaxUnread + Service::descriptors_for(config)));
-  auto server =
-      std::make_unique<Server>(std::move(listener), std::move(config), config_option, descriptors);
+  auto server = std::make_unique<Server>(std::move(listener), std::move(config), config_option,
+                                         version, descriptors);
   const int status = server->run();
   const bool closed = server->close_log();
   server.reset();
@@ -160,7 +161,7 @@ int serve_fastcgi(transport::Listener listener, Config config, const std::string
   return status;
 }
 
-int serve_cgi(Config config) {
+int serve_cgi(Config config, std::string_view version) {
   // No filter: putting one together takes a third of the time that such a process lives.
   renounce_privileges();
   base::Loop loop;
@@ -171,7 +172,7 @@ int serve_cgi(Config config) {
   }
 
   std::optional<std::string> answer;
-  Service service(loop, log, std::move(config), [&](Service::Id, const std::string& cgi) {
+  Service service(loop, log, std::move(config), version, [&](Service::Id, const std::string& cgi) {
     answer = cgi;
     loop.stop();
   });

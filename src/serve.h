@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "base/fd.h"
 #include "config.h"
@@ -12,11 +13,12 @@
 namespace http01 {
 
 // On a listening socket, whose file (if it has one) goes with it. `config_option` is where SIGHUP
-// reads the configuration again.
-int serve_fastcgi(transport::Listener listener, Config config, const std::string& config_option);
+// reads the configuration again. The version is of static storage, also below.
+int serve_fastcgi(transport::Listener listener, Config config, const std::string& config_option,
+                  std::string_view version);
 
 // The request in the environment and on standard input, answered on standard output.
-int serve_cgi(Config config);
+int serve_cgi(Config config, std::string_view version);
 
 // What a web server shows for such a request when the configuration is wrong: a 500 that does not
 // say what.

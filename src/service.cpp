@@ -15,11 +15,13 @@ constexpr std::size_t kDescriptorsPerRequest = 3;
 
 }  // namespace
 
-Service::Service(base::Loop& loop, Log& log, Config config, OnAnswer on_answer)
+Service::Service(base::Loop& loop, Log& log, Config config, std::string_view version,
+                 OnAnswer on_answer)
     : loop_(loop),
       log_(log),
       on_answer_(std::move(on_answer)),
       config_(std::make_unique<const Config>(std::move(config))),
+      metrics_(version),
       engine_(loop, config_->dns, config_->cache, &metrics_),
       relay_(loop, engine_, *config_,
              [this](const Relay::Finished& finished, protocol::Reply& reply) {
@@ -58,7 +60,7 @@ void Service::finish(const Relay::Finished& finished, protocol::Reply& reply) {
 // Counted before it is sent: what has been answered is never missing from the counters, whoever
 // ends the process when.
 void Service::send(Id id, const protocol::Request& request, const protocol::Reply& reply,
-                   const RequestTimes& times) {
+                   const protocol::RequestTimes& times) {
   metrics_.request(request, reply, times.total);
   if (times.asked) show_gauges_soon();
   log_.request(request, reply, times);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "attempts.h"
 #include "base/loop.h"
@@ -27,7 +28,8 @@ class Service {
   // The answer as a CGI response.
   using OnAnswer = std::function<void(Id id, const std::string& cgi)>;
 
-  Service(base::Loop& loop, Log& log, Config config, OnAnswer on_answer);
+  // The version is for the counters, and must be of static storage.
+  Service(base::Loop& loop, Log& log, Config config, std::string_view version, OnAnswer on_answer);
 
   void request(Id id, const protocol::RawRequest& raw);
   void forget(Id id);
@@ -58,7 +60,7 @@ class Service {
   Gauges gauges() const;
   void show_gauges_soon();
   void send(Id id, const protocol::Request& request, const protocol::Reply& reply,
-            const RequestTimes& times);
+            const protocol::RequestTimes& times);
 
   base::Loop& loop_;
   Log& log_;

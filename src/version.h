@@ -1,10 +1,10 @@
-// The version of the program, from the Makefile.
+// The version of the program. It stands in the Makefile, and nowhere else.
 #pragma once
 
 #include <string_view>
 
 #ifndef HTTP01_RELAY_VERSION
-#define HTTP01_RELAY_VERSION "0.1.0"
+#error "the version comes from the Makefile, as -DHTTP01_RELAY_VERSION"
 #endif
 
 namespace http01 {

@@ -34,7 +34,7 @@ bool has_line(const std::string& page, const std::string& line) {
 BOOST_AUTO_TEST_SUITE(metrics)
 
 BOOST_AUTO_TEST_CASE(counts_are_true) {
-  Metrics metrics;
+  Metrics metrics("1.2.3");
   for (int i = 0; i < 3; ++i) {
     metrics.request(request("GET", "/.well-known/acme-challenge/t"),
                     reply(protocol::Reason::kOk, 307, "https://a.example"),
@@ -81,7 +81,7 @@ BOOST_AUTO_TEST_CASE(counts_are_true) {
 }
 
 BOOST_AUTO_TEST_CASE(no_label_comes_from_a_request) {
-  Metrics metrics;
+  Metrics metrics("1.2.3");
   metrics.request(request("BREW\"} 1\n", "/some/path"), reply(protocol::Reason::kNotFound, 404),
                   {});
   const std::string page = metrics.page({});
@@ -92,7 +92,7 @@ BOOST_AUTO_TEST_CASE(no_label_comes_from_a_request) {
 }
 
 BOOST_AUTO_TEST_CASE(every_sample_belongs_to_the_family_announced_before_it) {
-  Metrics metrics;
+  Metrics metrics("1.2.3");
   metrics.request(request("GET", "/"), reply(protocol::Reason::kOk, 200), {});
   std::istringstream page(metrics.page({}));
   std::string family;
@@ -109,7 +109,7 @@ BOOST_AUTO_TEST_CASE(every_sample_belongs_to_the_family_announced_before_it) {
 }
 
 BOOST_AUTO_TEST_CASE(the_process_describes_itself) {
-  const std::string page = Metrics().page({});
+  const std::string page = Metrics("1.2.3").page({});
   for (const char* name :
        {"process_cpu_seconds_total", "process_resident_memory_bytes", "process_start_time_seconds",
         "process_open_fds", "process_max_fds", "relay_build_info{version="}) {

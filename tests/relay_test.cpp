@@ -51,7 +51,7 @@ struct World {
   FakeResolver resolver;
   Relay relay;
   std::vector<Relay::Id> ids;
-  std::vector<RequestTimes> times;
+  std::vector<protocol::RequestTimes> times;
   std::vector<protocol::Reply> replies;
 };
 

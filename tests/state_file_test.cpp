@@ -125,7 +125,7 @@ BOOST_AUTO_TEST_CASE(garbage_written_over_the_mapped_file_is_replaced_by_who_map
 BOOST_AUTO_TEST_CASE(a_device_that_takes_the_path_is_told_once_and_stays) {
   const Directory directory;
   const std::string path = directory.file("state");
-  Metrics metrics;
+  Metrics metrics("1.2.3");
   BOOST_REQUIRE(bool(metrics.use_state_file(path)));
   std::filesystem::remove(path);
   BOOST_REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
@@ -250,8 +250,8 @@ BOOST_AUTO_TEST_CASE(a_mark_ends_with_its_holder_however_that_ends) {
 
 BOOST_AUTO_TEST_CASE(a_page_has_the_gauges_of_all_who_live) {
   const Directory directory;
-  Metrics one;
-  auto two = std::make_unique<Metrics>();
+  Metrics one("1.2.3");
+  auto two = std::make_unique<Metrics>("1.2.3");
   BOOST_REQUIRE(bool(one.use_state_file(directory.file("state"))));
   BOOST_REQUIRE(bool(two->use_state_file(directory.file("state"))));
   two->show({3, 5, 7, 11});
@@ -271,8 +271,8 @@ BOOST_AUTO_TEST_CASE(a_page_has_the_gauges_of_all_who_live) {
 BOOST_AUTO_TEST_CASE(a_file_that_goes_away_is_noticed_within_a_second_and_told_once) {
   const Directory directory;
   const std::string path = directory.file("state");
-  Metrics one;
-  Metrics two;
+  Metrics one("1.2.3");
+  Metrics two("1.2.3");
   BOOST_REQUIRE(bool(one.use_state_file(path)));
   BOOST_REQUIRE(bool(two.use_state_file(path)));
   base::TimePoint now = base::Clock::now();
@@ -309,9 +309,9 @@ BOOST_AUTO_TEST_CASE(a_file_that_goes_away_is_noticed_within_a_second_and_told_o
 
 BOOST_AUTO_TEST_CASE(a_page_has_the_sum_of_all_who_share_the_file) {
   const Directory directory;
-  Metrics one;
-  Metrics two;
-  Metrics alone;
+  Metrics one("1.2.3");
+  Metrics two("1.2.3");
+  Metrics alone("1.2.3");
   BOOST_REQUIRE(bool(one.use_state_file(directory.file("state"))));
   BOOST_REQUIRE(bool(two.use_state_file(directory.file("state"))));
   for (Metrics* const metrics : {&one, &two, &two, &alone}) metrics->on_cache_hit();
