@@ -40,9 +40,12 @@ else
 linking := -fPIE
 endif
 # Nor has it a static prometheus-cpp: there the page of counters is written without it.
-needed_cppflags := -Isrc $(spdlog)$(if $(STATIC), -DWITHOUT_PROMETHEUS_CPP) \
+# Until includes name their rooms.
+rooms := $(addprefix -Isrc/,serve pages relay config metrics log protocol)
+needed_cppflags := -Isrc $(rooms) $(spdlog)$(if $(STATIC), -DWITHOUT_PROMETHEUS_CPP) \
   -DHTTP01_RELAY_VERSION='"$(VERSION)"' $(CPPFLAGS)
-test_cppflags   := -DBOOST_TEST_DYN_LINK -DTESTS_DIR='"$(CURDIR)/tests"'
+test_rooms := $(addprefix -Itests/,. fuzz base protocol dns transport log metrics config relay doctor pages serve)
+test_cppflags   := $(test_rooms) -DBOOST_TEST_DYN_LINK -DTESTS_DIR='"$(CURDIR)/tests"'
 # A test's own code runs once: to optimise it, or to describe all of its types to a debugger, would take longer
 # than it saves.
 test_cxxflags   := -O0 -g1
@@ -64,7 +67,7 @@ endif
 
 # The program is a library and main.cpp.
 LIB_SOURCES  ?= $(filter-out src/main.cpp,$(wildcard src/*.cpp src/*/*.cpp))
-TEST_SOURCES ?= tests/main.cpp $(sort $(wildcard tests/*_test.cpp))
+TEST_SOURCES ?= tests/main.cpp $(sort $(wildcard tests/*_test.cpp tests/*/*_test.cpp))
 
 tests_of_unit = $(shell printf '%s\n' $(TEST_SOURCES) | awk 'int((NR - 1) / 6) == $(1)')
 test_units   := $(shell printf '%s\n' $(TEST_SOURCES) | awk '(NR - 1) % 6 == 0 { print (NR - 1) / 6 }')
@@ -164,7 +167,7 @@ demo: demo-deps                      ## a certificate, shown step by step, on th
 PORT ?= 8081
 run: demo-deps                       ## the relay behind lighttpd in the foreground, PORT=8081
 	$(build) $(BUILD)/http01-relay
-	@BUILD='$(BUILD)' tests/serve $(PORT)
+	@BUILD='$(BUILD)' tests/foreground $(PORT)
 
 units := $(notdir $(wildcard deploy/systemd/*.service deploy/systemd/*.socket))
 # All that is shipped, but what has a place of its own and what container images are built from.
@@ -263,8 +266,8 @@ clean:                               ## remove what was built
 	find tests -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf .pytest_cache
 
-all_sources := $(wildcard src/*.cpp src/*.h src/*/*.cpp src/*/*.h tests/*.cpp tests/*.h tests/fuzz/*.cpp tests/fuzz/*.h \
-  tests/bench/*.c tests/bench/*.cpp)
+all_sources := $(wildcard src/*.cpp src/*.h src/*/*.cpp src/*/*.h tests/*.cpp tests/*.h tests/*/*.cpp tests/*/*.h \
+  tests/bench/*.c)
 format: developer-deps               ## clang-format all C++
 	clang-format -i $(all_sources)
 

@@ -1,10 +1,10 @@
 // A policy, a request and a DNS that are chosen by the octets: whatever the records say, a redirect
 // leads where it may, and what is sent is whole lines.
 
-#include "../answer_faults.h"
-#include "../random_world.h"
+#include "answer_faults.h"
 #include "input.h"
 #include "protocol/gateway.h"
+#include "random_world.h"
 #include "target.h"
 
 namespace http01::fuzz {

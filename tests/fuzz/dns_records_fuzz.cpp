@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "../dns_packets.h"
 #include "dns/message.h"
+#include "dns_packets.h"
 #include "input.h"
 #include "protocol/record.h"
 #include "target.h"

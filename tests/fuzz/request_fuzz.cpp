@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "../answer_faults.h"
+#include "answer_faults.h"
 #include "input.h"
 #include "protocol/decide.h"
 #include "protocol/gateway.h"

@@ -14,7 +14,7 @@ import pytest
 from processes import REPOSITORY, SLOWNESS, Workspace, free_port, take_signals, wait_until
 from relay import config_text
 
-SERVE = REPOSITORY / "tests" / "serve"
+SERVE = REPOSITORY / "tests" / "foreground"
 
 
 def serve(workspace: Workspace, error: int) -> None:
