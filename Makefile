@@ -40,12 +40,9 @@ else
 linking := -fPIE
 endif
 # Nor has it a static prometheus-cpp: there the page of counters is written without it.
-# Until includes name their rooms.
-rooms := $(addprefix -Isrc/,serve pages relay config metrics log protocol)
-needed_cppflags := -Isrc $(rooms) $(spdlog)$(if $(STATIC), -DWITHOUT_PROMETHEUS_CPP) \
+needed_cppflags := -Isrc $(spdlog)$(if $(STATIC), -DWITHOUT_PROMETHEUS_CPP) \
   -DHTTP01_RELAY_VERSION='"$(VERSION)"' $(CPPFLAGS)
-test_rooms := $(addprefix -Itests/,. fuzz base protocol dns transport log metrics config relay doctor pages serve)
-test_cppflags   := $(test_rooms) -DBOOST_TEST_DYN_LINK -DTESTS_DIR='"$(CURDIR)/tests"'
+test_cppflags   := -I. -DBOOST_TEST_DYN_LINK -DTESTS_DIR='"$(CURDIR)/tests"'
 # A test's own code runs once: to optimise it, or to describe all of its types to a debugger, would take longer
 # than it saves.
 test_cxxflags   := -O0 -g1
@@ -106,7 +103,7 @@ $(test_units:%=%.cpp): $(BUILD)/obj/tests/unit-%.cpp: always
 	  printf '#include "%s"\n' $(call tests_of_unit,$*) > $@
 
 $(test_units:%=%.o): %.o: %.cpp $(BUILD)/flags
-	$(CXX) -I. $(needed_cppflags) $(test_cppflags) $(needed_cxxflags) $(test_cxxflags) -MMD -MP -c -o $@ $<
+	$(CXX) $(needed_cppflags) $(test_cppflags) $(needed_cxxflags) $(test_cxxflags) -MMD -MP -c -o $@ $<
 
 # Changes when the compiler or its flags do, and all is built again.
 .PHONY: always

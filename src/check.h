@@ -2,7 +2,7 @@
 // deadline has come; with the probe, as long as that takes.
 #pragma once
 
-#include "config.h"
+#include "config/config.h"
 #include "options.h"
 
 namespace http01 {

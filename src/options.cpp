@@ -8,7 +8,7 @@
 #include <string_view>
 #include <utility>
 
-#include "config_values.h"
+#include "config/values.h"
 #include "doctor/probe.h"
 #include "version.h"
 

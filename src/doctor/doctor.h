@@ -13,10 +13,10 @@
 #include <vector>
 
 #include "base/loop.h"
-#include "config.h"
+#include "config/config.h"
 #include "dns/engine.h"
 #include "doctor/evidence.h"
-#include "relay.h"
+#include "relay/relay.h"
 
 namespace http01::doctor {
 

@@ -1,4 +1,4 @@
-#include "attempts.h"
+#include "log/attempts.h"
 
 #include <algorithm>
 

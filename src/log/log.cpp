@@ -1,4 +1,4 @@
-#include "log.h"
+#include "log/log.h"
 
 #include <spdlog/async.h>
 #include <spdlog/details/null_mutex.h>
@@ -17,8 +17,8 @@
 #include <utility>
 
 #include "base/escape.h"
-#include "log_writer.h"
-#include "words.h"
+#include "log/writer.h"
+#include "protocol/words.h"
 
 namespace http01 {
 namespace {

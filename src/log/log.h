@@ -10,8 +10,8 @@
 #include <memory>
 #include <string_view>
 
-#include "attempts.h"
 #include "base/result.h"
+#include "log/attempts.h"
 #include "log/settings.h"
 #include "protocol/decide.h"
 #include "protocol/request_times.h"

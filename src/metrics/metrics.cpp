@@ -1,4 +1,4 @@
-#include "metrics.h"
+#include "metrics/metrics.h"
 
 #include <sys/resource.h>
 
@@ -8,8 +8,8 @@
 #include <string_view>
 #include <utility>
 
-#include "counter.h"
-#include "words.h"
+#include "metrics/counter.h"
+#include "protocol/words.h"
 
 namespace http01 {
 namespace {

@@ -15,11 +15,11 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "dns/engine.h"
-#include "exposition.h"
-#include "process_facts.h"
+#include "metrics/exposition.h"
+#include "metrics/process_facts.h"
+#include "metrics/state_file.h"
 #include "protocol/answer.h"
 #include "protocol/decide.h"
-#include "state_file.h"
 
 namespace http01 {
 

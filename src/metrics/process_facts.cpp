@@ -1,4 +1,4 @@
-#include "process_facts.h"
+#include "metrics/process_facts.h"
 
 #include <fcntl.h>
 #include <sys/resource.h>

@@ -1,4 +1,4 @@
-#include "state_file.h"
+#include "metrics/state_file.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -10,7 +10,7 @@
 #include <system_error>
 #include <utility>
 
-#include "base/mapping_guard.h"
+#include "metrics/mapping_guard.h"
 
 namespace http01 {
 namespace {

@@ -1,4 +1,4 @@
-#include "index_form.h"
+#include "pages/index_form.h"
 
 #include <algorithm>
 #include <charconv>

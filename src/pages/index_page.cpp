@@ -1,11 +1,11 @@
-#include "index_page.h"
+#include "pages/index_page.h"
 
 #include <string_view>
 #include <vector>
 
 #include "base/escape.h"
 #include "base/public_suffix.h"
-#include "index_form.h"
+#include "pages/index_form.h"
 #include "protocol/gateway.h"
 #include "protocol/lookup.h"
 #include "protocol/reason.h"

@@ -1,8 +1,8 @@
-#include "pages.h"
+#include "pages/pages.h"
 
 #include <string_view>
 
-#include "index_page.h"
+#include "pages/index_page.h"
 
 namespace http01 {
 namespace {

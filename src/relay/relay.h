@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/loop.h"
-#include "config.h"
+#include "config/config.h"
 #include "dns/resolver.h"
 #include "protocol/decide.h"
 #include "protocol/request_times.h"

@@ -1,4 +1,4 @@
-#include "serve.h"
+#include "serve/serve.h"
 
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -9,9 +9,10 @@
 #include <optional>
 
 #include "base/loop.h"
-#include "confine.h"
+#include "config/load.h"
 #include "doctor/interfaces.h"
-#include "service.h"
+#include "serve/confine.h"
+#include "serve/service.h"
 #include "transport/cgi.h"
 #include "transport/fastcgi.h"
 

@@ -6,8 +6,8 @@
 #include <string_view>
 
 #include "base/fd.h"
-#include "config.h"
-#include "log.h"
+#include "config/config.h"
+#include "log/log.h"
 #include "transport/listen.h"
 
 namespace http01 {

@@ -1,8 +1,8 @@
-#include "service.h"
+#include "serve/service.h"
 
 #include <algorithm>
 
-#include "pages.h"
+#include "pages/pages.h"
 
 namespace http01 {
 namespace {

@@ -10,15 +10,15 @@
 #include <string>
 #include <string_view>
 
-#include "attempts.h"
 #include "base/loop.h"
-#include "config.h"
+#include "config/config.h"
 #include "dns/engine.h"
-#include "doctor/check_page.h"
-#include "log.h"
-#include "metrics.h"
+#include "log/attempts.h"
+#include "log/log.h"
+#include "metrics/metrics.h"
+#include "pages/check_page.h"
 #include "protocol/request.h"
-#include "relay.h"
+#include "relay/relay.h"
 
 namespace http01 {
 

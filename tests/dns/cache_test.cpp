@@ -8,7 +8,7 @@
 #include <random>
 
 #include "dns/message.h"
-#include "dns_packets.h"
+#include "tests/dns/packets.h"
 
 namespace http01::dns {
 

@@ -9,7 +9,7 @@
 #include <optional>
 #include <set>
 
-#include "dns_server.h"
+#include "tests/dns/server.h"
 
 namespace http01::dns {
 

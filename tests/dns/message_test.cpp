@@ -3,7 +3,7 @@
 #include <boost/test/unit_test.hpp>
 #include <random>
 
-#include "dns_packets.h"
+#include "tests/dns/packets.h"
 
 namespace http01::dns {
 

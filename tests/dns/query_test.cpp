@@ -2,7 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
-#include "dns_packets.h"
+#include "tests/dns/packets.h"
 
 namespace http01::dns {
 

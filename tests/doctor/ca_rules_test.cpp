@@ -2,7 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
-#include "random_world.h"
+#include "tests/protocol/random_world.h"
 
 namespace http01 {
 

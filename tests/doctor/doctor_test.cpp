@@ -1,10 +1,10 @@
 // The doctor at work, with name servers on the same loop; and its page.
 #include "doctor/doctor.h"
 
-#include "dns_server.h"
-#include "doctor/check_page.h"
 #include "doctor/report.h"
-#include "doctor_evidence.h"
+#include "pages/check_page.h"
+#include "tests/dns/server.h"
+#include "tests/doctor/evidence.h"
 
 namespace http01::doctor {
 

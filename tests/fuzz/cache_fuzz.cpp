@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "dns/cache.h"
-#include "input.h"
-#include "target.h"
+#include "tests/fuzz/input.h"
+#include "tests/fuzz/target.h"
 
 namespace http01::fuzz {
 namespace {

@@ -1,8 +1,8 @@
 // A configuration file of any octets. One that is accepted is printed as a file that says the same.
 
-#include "config.h"
-#include "input.h"
-#include "target.h"
+#include "config/load.h"
+#include "tests/fuzz/input.h"
+#include "tests/fuzz/target.h"
 
 namespace http01::fuzz {
 namespace {

@@ -1,11 +1,11 @@
 // A policy, a request and a DNS that are chosen by the octets: whatever the records say, a redirect
 // leads where it may, and what is sent is whole lines.
 
-#include "answer_faults.h"
-#include "input.h"
 #include "protocol/gateway.h"
-#include "random_world.h"
-#include "target.h"
+#include "tests/fuzz/input.h"
+#include "tests/fuzz/target.h"
+#include "tests/protocol/answer_faults.h"
+#include "tests/protocol/random_world.h"
 
 namespace http01::fuzz {
 namespace {

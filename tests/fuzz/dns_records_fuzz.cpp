@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "dns/message.h"
-#include "dns_packets.h"
-#include "input.h"
 #include "protocol/record.h"
-#include "target.h"
+#include "tests/dns/packets.h"
+#include "tests/fuzz/input.h"
+#include "tests/fuzz/target.h"
 
 namespace http01::fuzz {
 namespace {

@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "dns/message.h"
-#include "input.h"
-#include "target.h"
+#include "tests/fuzz/input.h"
+#include "tests/fuzz/target.h"
 
 namespace http01::fuzz {
 namespace {

@@ -1,8 +1,8 @@
 // What a web server, or whoever reaches the socket, sends on a FastCGI connection: the first octet
 // says where it is cut, the others are the stream. However it is cut, the same must be read.
 
-#include "input.h"
-#include "target.h"
+#include "tests/fuzz/input.h"
+#include "tests/fuzz/target.h"
 #include "transport/framing.h"
 
 namespace http01::fuzz {

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
-#include "index_form.h"
-#include "index_page.h"
-#include "input.h"
+#include "pages/index_form.h"
+#include "pages/index_page.h"
 #include "protocol/gateway.h"
-#include "target.h"
+#include "tests/fuzz/input.h"
+#include "tests/fuzz/target.h"
 
 namespace http01::fuzz {
 namespace {

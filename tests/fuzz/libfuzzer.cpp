@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "target.h"
+#include "tests/fuzz/target.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   http01::fuzz::targets().front().run({reinterpret_cast<const char*>(data), size});

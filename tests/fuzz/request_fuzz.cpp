@@ -4,11 +4,11 @@
 
 #include <algorithm>
 
-#include "answer_faults.h"
-#include "input.h"
 #include "protocol/decide.h"
 #include "protocol/gateway.h"
-#include "target.h"
+#include "tests/fuzz/input.h"
+#include "tests/fuzz/target.h"
+#include "tests/protocol/answer_faults.h"
 #include "transport/variables.h"
 
 namespace http01::fuzz {

@@ -9,9 +9,9 @@
 #include <iterator>
 #include <string>
 
-#include "input.h"
-#include "state_file.h"
-#include "target.h"
+#include "metrics/state_file.h"
+#include "tests/fuzz/input.h"
+#include "tests/fuzz/target.h"
 
 namespace http01::fuzz {
 namespace {

@@ -7,10 +7,10 @@
 #include "base/escape.h"
 #include "base/ip_address.h"
 #include "dns/resolv_conf.h"
-#include "input.h"
 #include "protocol/name.h"
 #include "protocol/target.h"
-#include "target.h"
+#include "tests/fuzz/input.h"
+#include "tests/fuzz/target.h"
 
 namespace http01::fuzz {
 namespace {

@@ -1,4 +1,4 @@
-#include "attempts.h"
+#include "log/attempts.h"
 
 #include <boost/test/unit_test.hpp>
 

@@ -1,4 +1,4 @@
-#include "state_file.h"
+#include "metrics/state_file.h"
 
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "metrics.h"
+#include "metrics/metrics.h"
 
 namespace http01 {
 

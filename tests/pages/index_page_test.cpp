@@ -1,10 +1,10 @@
-#include "index_page.h"
+#include "pages/index_page.h"
 
 #include <boost/test/unit_test.hpp>
 #include <string>
 
-#include "index_form.h"
-#include "zone.h"
+#include "pages/index_form.h"
+#include "tests/protocol/zone.h"
 
 namespace http01 {
 

@@ -1,4 +1,4 @@
-#include "pages.h"
+#include "pages/pages.h"
 
 #include <boost/test/unit_test.hpp>
 

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "protocol/decide.h"
-#include "zone.h"
+#include "tests/protocol/zone.h"
 
 namespace http01::protocol {
 

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "protocol/decide.h"
-#include "zone.h"
+#include "tests/protocol/zone.h"
 
 namespace http01::protocol {
 

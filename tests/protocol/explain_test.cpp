@@ -3,7 +3,7 @@
 #include <boost/test/unit_test.hpp>
 #include <string>
 
-#include "zone.h"
+#include "tests/protocol/zone.h"
 
 namespace http01::protocol {
 

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "base/escape.h"
-#include "zone.h"
+#include "tests/protocol/zone.h"
 
 namespace http01::protocol {
 

@@ -3,9 +3,9 @@
 #include <boost/test/unit_test.hpp>
 #include <string>
 
-#include "answer_faults.h"
 #include "protocol/gateway.h"
-#include "random_world.h"
+#include "tests/protocol/answer_faults.h"
+#include "tests/protocol/random_world.h"
 
 namespace http01::protocol {
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "protocol/decide.h"
-#include "zone.h"
+#include "tests/protocol/zone.h"
 
 namespace http01::protocol {
 

@@ -1,8 +1,8 @@
-#include "relay.h"
+#include "relay/relay.h"
 
 #include <boost/test/unit_test.hpp>
 
-#include "fakes.h"
+#include "tests/relay/fakes.h"
 
 namespace http01 {
 

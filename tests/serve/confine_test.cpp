@@ -1,4 +1,4 @@
-#include "confine.h"
+#include "serve/confine.h"
 
 #include <fcntl.h>
 #include <net/if.h>

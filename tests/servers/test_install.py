@@ -174,7 +174,7 @@ def test_the_manual_has_every_option_and_exit_status_and_variable() -> None:
         assert re.search(rf"(?<![\w-]){option}(?![\w-])", text), f"{option} is not in http01-relay(8)"
     for status in re.findall(r"(?:\s|, )(\d+)\s", usage.split("Exit status:")[1]):
         assert re.search(rf"^ +{status} +", text, re.MULTILINE), f"status {status} is not in http01-relay(8)"
-    sources = [REPOSITORY / "src" / name for name in ("config.cpp", "config_environment.h", "config_environment.cpp")]
+    sources = [REPOSITORY / "src" / "config" / name for name in ("load.cpp", "environment.h", "environment.cpp")]
     source = "".join(path.read_text() for path in sources)
     variables = set(re.findall(r'"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*)"', source))
     assert {"PORT", "RELAY_MODE", "LOG_LEVEL", "HTTP01_RELAY_CONFIG"} <= variables

@@ -13,7 +13,7 @@
 #include <optional>
 #include <vector>
 
-#include "fastcgi_records.h"
+#include "tests/transport/records.h"
 
 namespace http01::transport {
 

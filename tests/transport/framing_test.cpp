@@ -3,7 +3,7 @@
 #include <boost/test/unit_test.hpp>
 #include <random>
 
-#include "fastcgi_records.h"
+#include "tests/transport/records.h"
 
 namespace http01::transport {
 

@@ -1,10 +1,10 @@
-#include "config_file.h"
+#include "config/toml.h"
 
 #include <boost/test/unit_test.hpp>
 #include <iterator>
 #include <random>
 
-#include "config_helpers.h"
+#include "tests/config/helpers.h"
 
 namespace http01 {
 

@@ -1,4 +1,4 @@
-#include "config_kinds.h"
+#include "config/kinds.h"
 
 #include <algorithm>
 

@@ -1,5 +1,5 @@
 // What the probe's results mean. The probe itself is tested with real servers.
-#include "doctor_evidence.h"
+#include "tests/doctor/evidence.h"
 
 namespace http01::doctor {
 

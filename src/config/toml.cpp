@@ -1,4 +1,4 @@
-#include "config_file.h"
+#include "config/toml.h"
 
 #include <algorithm>
 #include <optional>

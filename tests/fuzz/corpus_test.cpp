@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "fuzz/target.h"
+#include "tests/fuzz/target.h"
 
 namespace http01::fuzz {
 

@@ -17,7 +17,7 @@
 #include "base/fd.h"
 #include "base/ip_address.h"
 #include "base/loop.h"
-#include "dns_packets.h"
+#include "tests/dns/packets.h"
 
 namespace http01::dns::testing {
 

@@ -1,9 +1,9 @@
-#include "config_environment.h"
+#include "config/environment.h"
 
 #include <boost/test/unit_test.hpp>
 #include <cstdlib>
 
-#include "config_helpers.h"
+#include "tests/config/helpers.h"
 
 namespace http01 {
 

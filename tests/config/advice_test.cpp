@@ -1,6 +1,6 @@
-#include "config_advice.h"
+#include "config/advice.h"
 
-#include "config_helpers.h"
+#include "tests/config/helpers.h"
 
 namespace http01 {
 namespace {

@@ -1,4 +1,4 @@
-#include "doctor/check_page.h"
+#include "pages/check_page.h"
 
 #include <algorithm>
 #include <utility>

@@ -8,7 +8,7 @@
 
 #include "base/pattern.h"
 #include "base/result.h"
-#include "config.h"
+#include "config/config.h"
 #include "protocol/name.h"
 
 namespace http01 {

@@ -1,4 +1,4 @@
-#include "config_environment.h"
+#include "config/environment.h"
 
 #include <algorithm>
 #include <charconv>
@@ -7,7 +7,7 @@
 #include <string_view>
 #include <utility>
 
-#include "config_values.h"
+#include "config/values.h"
 
 namespace http01 {
 namespace {

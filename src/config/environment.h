@@ -2,11 +2,22 @@
 // containers can be swapped in place. An empty variable counts as unset.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
+#include <vector>
 
-#include "config.h"
+#include "config/config.h"
 
 namespace http01 {
+
+// One line each: "file:line:column: key: what is wrong, what is allowed", or "environment: NAME:
+// ...".
+using ConfigFaults = std::vector<std::string>;
+
+// getenv, or what a test puts in its place; nullopt: not set.
+using Environment = std::function<std::optional<std::string>(const char* name)>;
+Environment process_environment();
 
 constexpr const char* kFallbackVariable = "FALLBACK_GATEWAY_DOMAIN";
 constexpr const char* kRegexVariable = "ALLOWED_DOMAIN_REGEX";

@@ -1,4 +1,4 @@
-#include "config.h"
+#include "config/load.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -12,11 +12,11 @@
 #include <utility>
 
 #include "base/fd.h"
-#include "config_environment.h"
-#include "config_file.h"
-#include "config_guess.h"
-#include "config_keys.h"
-#include "config_values.h"
+#include "config/environment.h"
+#include "config/guess.h"
+#include "config/keys.h"
+#include "config/toml.h"
+#include "config/values.h"
 #include "protocol/gateway.h"
 
 namespace http01 {

@@ -1,4 +1,4 @@
-#include "config_advice.h"
+#include "config/advice.h"
 
 #include <unistd.h>
 
@@ -6,9 +6,9 @@
 #include <filesystem>
 
 #include "base/public_suffix.h"
+#include "metrics/state_file.h"
 #include "protocol/decide.h"
 #include "protocol/gateway.h"
-#include "state_file.h"
 
 namespace http01 {
 namespace {

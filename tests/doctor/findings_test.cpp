@@ -3,7 +3,7 @@
 #include <iterator>
 #include <map>
 
-#include "doctor_evidence.h"
+#include "tests/doctor/evidence.h"
 
 namespace http01::doctor {
 

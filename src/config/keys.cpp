@@ -1,4 +1,4 @@
-#include "config_keys.h"
+#include "config/keys.h"
 
 #include <algorithm>
 #include <array>
@@ -6,8 +6,8 @@
 #include <optional>
 #include <utility>
 
-#include "config_kinds.h"
-#include "config_values.h"
+#include "config/kinds.h"
+#include "config/values.h"
 
 namespace http01 {
 namespace {

@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include "config.h"
+#include "config/load.h"
 
 #ifndef TESTS_DIR
 #define TESTS_DIR "tests"

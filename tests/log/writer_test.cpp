@@ -1,4 +1,4 @@
-#include "log_writer.h"
+#include "log/writer.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>

@@ -1,4 +1,4 @@
-#include "config.h"
+#include "config/load.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,7 +10,7 @@
 #include <sstream>
 
 #include "base/fd.h"
-#include "config_helpers.h"
+#include "tests/config/helpers.h"
 
 namespace http01 {
 namespace {

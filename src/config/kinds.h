@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include "config_keys.h"
-#include "config_values.h"
+#include "config/keys.h"
+#include "config/values.h"
 
 namespace http01 {
 

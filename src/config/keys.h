@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "config.h"
-#include "config_file.h"
+#include "config/config.h"
+#include "config/toml.h"
 
 namespace http01 {
 

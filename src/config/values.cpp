@@ -1,4 +1,4 @@
-#include "config_values.h"
+#include "config/values.h"
 
 #include <algorithm>
 #include <array>

@@ -9,7 +9,7 @@
 
 #include "doctor/findings.h"
 #include "doctor/questions.h"
-#include "zone.h"
+#include "tests/protocol/zone.h"
 
 namespace http01::doctor {
 

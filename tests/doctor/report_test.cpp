@@ -1,6 +1,7 @@
 // How evidence and findings are shown: as text, as JSON, as a page.
 #include "doctor/report.h"
-#include "doctor_evidence.h"
+
+#include "tests/doctor/evidence.h"
 
 namespace http01::doctor {
 

@@ -1,4 +1,4 @@
-#include "base/mapping_guard.h"
+#include "metrics/mapping_guard.h"
 
 #include <sys/mman.h>
 

@@ -1,5 +1,5 @@
 // Whether the DNS answers, and whether all of it says the same.
-#include "doctor_evidence.h"
+#include "tests/doctor/evidence.h"
 
 namespace http01::doctor {
 

@@ -1,4 +1,4 @@
-#include "config_guess.h"
+#include "config/guess.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -6,8 +6,8 @@
 #include <string_view>
 #include <utility>
 
-#include "config_keys.h"
-#include "config_values.h"
+#include "config/keys.h"
+#include "config/values.h"
 
 namespace http01 {
 namespace {

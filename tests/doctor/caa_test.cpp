@@ -1,6 +1,7 @@
 // CAA records: which count, and what they allow.
 #include "doctor/caa.h"
-#include "doctor_evidence.h"
+
+#include "tests/doctor/evidence.h"
 
 namespace http01::doctor {
 
