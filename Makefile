@@ -39,8 +39,7 @@ linking := -fno-pie -ffunction-sections -fdata-sections -DHTTP01_RELAY_STATIC
 else
 linking := -fPIE
 endif
-# Nor has it a static prometheus-cpp: there the page of counters is written without it.
-needed_cppflags := -Isrc $(spdlog)$(if $(STATIC), -DWITHOUT_PROMETHEUS_CPP) \
+needed_cppflags := -Isrc $(spdlog) \
   -DHTTP01_RELAY_VERSION='"$(VERSION)"' $(CPPFLAGS)
 test_cppflags   := -I. -DBOOST_TEST_DYN_LINK -DTESTS_DIR='"$(CURDIR)/tests"'
 # A test's own code runs once: to optimise it, or to describe all of its types to a debugger, would take longer
@@ -59,7 +58,7 @@ LIBS := -lfcgi -lldns -lseccomp -lpsl -lidn2 -lunistring -Wl,--start-group $(sta
 else
 # Debian's crtbegin.o does not say that it keeps to the shadow stack, which it does.
 needed_ldflags  := -pthread -pie -Wl,-z,relro,-z,now,-z,shstk $(LDFLAGS)
-LIBS := -lfcgi -lldns -lre2 -lpsl -lprometheus-cpp-core -lseccomp $(if $(HEADER_ONLY_LOG),,-lspdlog -lfmt)
+LIBS := -lfcgi -lldns -lre2 -lpsl -lseccomp $(if $(HEADER_ONLY_LOG),,-lspdlog -lfmt)
 endif
 
 # The program is a library and main.cpp.

@@ -4,11 +4,6 @@
 #include <charconv>
 #include <cmath>
 
-#ifndef WITHOUT_PROMETHEUS_CPP
-#include <prometheus/metric_family.h>
-#include <prometheus/text_serializer.h>
-#endif
-
 namespace http01 {
 namespace {
 
@@ -79,7 +74,7 @@ void append_sample(std::string& text, const Family& family, const Sample& sample
 
 }  // namespace
 
-std::string written_exposition(const std::vector<Family>& families) {
+std::string exposition(const std::vector<Family>& families) {
   std::string text;
   for (const Family& family : families) {
     text.append("# HELP ").append(family.name).append(" ").append(family.help).append("\n");
@@ -88,61 +83,5 @@ std::string written_exposition(const std::vector<Family>& families) {
   }
   return text;
 }
-
-#ifdef WITHOUT_PROMETHEUS_CPP
-
-std::string exposition(const std::vector<Family>& families) { return written_exposition(families); }
-
-#else
-
-namespace {
-
-prometheus::MetricType library_type(FamilyType type) {
-  switch (type) {
-    case FamilyType::kCounter:
-      return prometheus::MetricType::Counter;
-    case FamilyType::kGauge:
-      return prometheus::MetricType::Gauge;
-    case FamilyType::kHistogram:
-      return prometheus::MetricType::Histogram;
-  }
-  return prometheus::MetricType::Untyped;
-}
-
-prometheus::ClientMetric library_metric(const Sample& sample) {
-  prometheus::ClientMetric metric;
-  metric.label.reserve(sample.labels.size());
-  for (const auto& [name, value] : sample.labels) {
-    metric.label.push_back({std::string(name), value});
-  }
-  // Of these the serializer looks at the one that the family's type names.
-  metric.counter.value = sample.value;
-  metric.gauge.value = sample.value;
-  metric.histogram.sample_count = sample.count;
-  metric.histogram.sample_sum = sample.value;
-  metric.histogram.bucket.reserve(sample.buckets.size());
-  for (const Bucket& bucket : sample.buckets) {
-    metric.histogram.bucket.push_back({bucket.cumulative_count, bucket.upper_bound});
-  }
-  return metric;
-}
-
-}  // namespace
-
-std::string exposition(const std::vector<Family>& families) {
-  std::vector<prometheus::MetricFamily> converted;
-  converted.reserve(families.size());
-  for (const Family& family : families) {
-    prometheus::MetricFamily& to = converted.emplace_back();
-    to.name = family.name;
-    to.help = family.help;
-    to.type = library_type(family.type);
-    to.metric.reserve(family.samples.size());
-    for (const Sample& sample : family.samples) to.metric.push_back(library_metric(sample));
-  }
-  return prometheus::TextSerializer().Serialize(converted);
-}
-
-#endif
 
 }  // namespace http01

@@ -1,7 +1,6 @@
-// Families of samples as the text that Prometheus reads (text format 0.0.4). The only door to
-// prometheus-cpp, whose serializer writes the page; Debian has no static library of it, so in the
-// static program a writer of our own does, with the same octets for the same families (a test
-// compares them). Plain values; throws nothing but for want of memory.
+// Families of samples as the text that Prometheus reads (text format 0.0.4). Numbers, escapes and the
+// order of lines are those of prometheus-cpp (a test holds its output). Plain values; throws
+// std::bad_alloc only.
 #pragma once
 
 #include <cstdint>
@@ -34,8 +33,5 @@ struct Family {
 };
 
 std::string exposition(const std::vector<Family>& families);
-
-// The writer of our own.
-std::string written_exposition(const std::vector<Family>& families);
 
 }  // namespace http01
