@@ -65,9 +65,11 @@ endif
 LIB_SOURCES  ?= $(filter-out src/main.cpp,$(wildcard src/*.cpp src/*/*.cpp))
 TEST_SOURCES ?= tests/main.cpp $(sort $(wildcard tests/*_test.cpp tests/*/*_test.cpp))
 
-tests_of_unit = $(shell printf '%s\n' $(TEST_SOURCES) | awk 'int((NR - 1) / 6) == $(1)')
-test_units   := $(shell printf '%s\n' $(TEST_SOURCES) | awk '(NR - 1) % 6 == 0 { print (NR - 1) / 6 }')
-test_units   := $(test_units:%=$(BUILD)/obj/tests/unit-%)
+# The tests of a room are compiled together: what they all include takes longer to read than most of them.
+room_of       = $(notdir $(patsubst %/,%,$(dir $(1))))
+tests_of_room = $(foreach test,$(TEST_SOURCES),$(if $(filter $(1),$(call room_of,$(test))),$(test)))
+test_rooms   := $(sort $(foreach test,$(TEST_SOURCES),$(call room_of,$(test))))
+test_units   := $(test_rooms:%=$(BUILD)/obj/tests/room-%)
 
 lib_objects  := $(LIB_SOURCES:%.cpp=$(BUILD)/obj/%.o)
 fuzz_objects := $(patsubst %.cpp,$(BUILD)/obj/%.o,$(wildcard tests/fuzz/*_fuzz.cpp))
@@ -95,11 +97,10 @@ $(BUILD)/obj/%.o: %.cpp $(BUILD)/flags
 	$(CXX) $(needed_cppflags) $(if $(filter tests/%,$<),$(test_cppflags),$(fortify)) $(needed_cxxflags) \
 	  $(if $(filter tests/%,$<),$(test_cxxflags)) -MMD -MP -c -o $@ $<
 
-# Some tests at a time: what they all include takes longer to read than most of them.
-$(test_units:%=%.cpp): $(BUILD)/obj/tests/unit-%.cpp: always
+$(test_units:%=%.cpp): $(BUILD)/obj/tests/room-%.cpp: always
 	@mkdir -p $(@D)
-	@printf '#include "%s"\n' $(call tests_of_unit,$*) | cmp -s - $@ || \
-	  printf '#include "%s"\n' $(call tests_of_unit,$*) > $@
+	@printf '#include "%s"\n' $(call tests_of_room,$*) | cmp -s - $@ || \
+	  printf '#include "%s"\n' $(call tests_of_room,$*) > $@
 
 $(test_units:%=%.o): %.o: %.cpp $(BUILD)/flags
 	$(CXX) $(needed_cppflags) $(test_cppflags) $(needed_cxxflags) $(test_cxxflags) -MMD -MP -c -o $@ $<

@@ -120,16 +120,22 @@ Result<protocol::TargetTemplate> parse_target(std::string_view text) {
 
 // Other than 303, which turns every method into GET (RFC 9110 15.4.4) and which no CA follows.
 void read_status(const FileValue& value, Config& config, Problems& problems) {
-  constexpr std::array<std::int64_t, 4> kAllowed{301, 302, 307, 308};
-  constexpr std::string_view kWords = "one of 301, 302, 307, 308";
+  std::string allowed;
+  for (const auto& row : protocol::kHttpStatuses) {
+    if (!protocol::is_redirect(row.id)) continue;
+    allowed += (allowed.empty() ? "one of " : ", ") + std::to_string(row.code);
+  }
   if (value.type != FileValue::Type::kInteger) {
-    add_wrong_type(value, kWords, problems);
-  } else if (std::ranges::find(kAllowed, value.integer) == kAllowed.end()) {
+    add_wrong_type(value, allowed, problems);
+    return;
+  }
+  const auto status = protocol::http_status(value.integer);
+  if (status && protocol::is_redirect(*status)) {
+    config.policy.redirect_status = *status;
+  } else {
     problems.push_back({value.place, std::to_string(value.integer) +
                                          " is no redirect that a CA follows, allowed is " +
-                                         std::string(kWords)});
-  } else {
-    config.policy.redirect_status = static_cast<int>(value.integer);
+                                         allowed});
   }
 }
 
@@ -196,8 +202,9 @@ std::vector<ConfigKey> build_keys() {
   keys.push_back(text(
       "redirect", "target", [](auto& c) -> auto& { return c.policy.target; }, parse_target,
       [](const protocol::TargetTemplate& target) { return target.text(); }));
-  keys.push_back({"redirect", "status", read_status,
-                  [](const Config& c) { return std::to_string(c.policy.redirect_status); }});
+  keys.push_back({"redirect", "status", read_status, [](const Config& c) {
+                    return std::to_string(protocol::code(c.policy.redirect_status));
+                  }});
   keys.push_back(choice(
       "redirect", "other_paths", kOtherPaths,
       [](auto& c) -> auto& { return c.policy.other_paths; }));
@@ -260,7 +267,7 @@ std::vector<ConfigKey> build_keys() {
 
   keys.push_back(text(
       "log", "level", [](auto& c) -> auto& { return c.log.level; }, parse_log_level,
-      [](LogLevel level) { return std::string(to_string(level)); }));
+      [](LogLevel level) { return std::string(kLogLevels[level].word); }));
   keys.push_back(choice(
       "log", "format", kLogFormats, [](auto& c) -> auto& { return c.log.format; }));
   keys.push_back(text(

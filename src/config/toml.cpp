@@ -36,6 +36,8 @@
 
 #include <toml++/toml.h>
 
+#include "base/enum.h"
+
 namespace http01 {
 namespace {
 
@@ -54,6 +56,16 @@ std::optional<SyntaxFault> find_endless_key(std::string_view text) {
   }
   return std::nullopt;
 }
+
+constexpr base::EnumWords<FileValue::Type> kTypes{{{
+    {FileValue::Type::kString, "a string"},
+    {FileValue::Type::kInteger, "a whole number"},
+    {FileValue::Type::kFloat, "a number with a fraction"},
+    {FileValue::Type::kBoolean, "a boolean"},
+    {FileValue::Type::kTime, "a date or time"},
+    {FileValue::Type::kArray, "a list"},
+    {FileValue::Type::kTable, "a table"},
+}}};
 
 Place place_of(const toml::source_region& source) {
   return {source.begin.line, source.begin.column};
@@ -109,25 +121,7 @@ const FileValue* FileValue::find(std::string_view wanted) const {
   return found == items.end() ? nullptr : &*found;
 }
 
-const char* describe(FileValue::Type type) {
-  switch (type) {
-    case FileValue::Type::kString:
-      return "a string";
-    case FileValue::Type::kInteger:
-      return "a whole number";
-    case FileValue::Type::kFloat:
-      return "a number with a fraction";
-    case FileValue::Type::kBoolean:
-      return "a boolean";
-    case FileValue::Type::kTime:
-      return "a date or time";
-    case FileValue::Type::kArray:
-      return "a list";
-    case FileValue::Type::kTable:
-      return "a table";
-  }
-  return "";
-}
+const char* describe(FileValue::Type type) { return kTypes[type].word.data(); }
 
 base::Result<FileValue, SyntaxFault> parse_toml(std::string_view text) {
   if (auto endless = find_endless_key(text)) return base::Failure{std::move(*endless)};

@@ -20,19 +20,6 @@ constexpr std::size_t kMaxQuoted = 100;
 constexpr std::size_t kMaxPrefixOctets =
     Name::kMaxLabelOctets - std::string_view("-wildcard").size();
 
-// By their names; the first of a level is the one that is printed.
-constexpr std::array<std::pair<std::string_view, LogLevel>, 9> kLogLevels{{
-    {"trace", LogLevel::kTrace},
-    {"debug", LogLevel::kDebug},
-    {"info", LogLevel::kInfo},
-    {"warn", LogLevel::kWarn},
-    {"warning", LogLevel::kWarn},
-    {"error", LogLevel::kError},
-    {"err", LogLevel::kError},
-    {"critical", LogLevel::kCritical},
-    {"off", LogLevel::kOff},
-}};
-
 bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
 // Host labels only, the last not all digits: so no dotted quad either.
@@ -115,17 +102,12 @@ base::Result<base::Pattern> parse_pattern(std::string_view text) {
 
 base::Result<LogLevel> parse_log_level(std::string_view text) {
   const std::string lower = lowered(text);
-  const auto* const found =
-      std::ranges::find(kLogLevels, lower, &decltype(kLogLevels)::value_type::first);
-  if (found != kLogLevels.end()) return found->second;
+  const auto* const found = std::ranges::find_if(kLogLevels, [&](const LogLevelInfo& level) {
+    return lower == level.word || (!lower.empty() && lower == level.also);
+  });
+  if (found != kLogLevels.end()) return found->id;
   return Failure{in_quotes(text) +
                  " is no level, allowed are trace, debug, info, warn, error, critical and off"};
-}
-
-const char* to_string(LogLevel level) {
-  const auto* const found =
-      std::ranges::find(kLogLevels, level, &decltype(kLogLevels)::value_type::second);
-  return found->first.data();
 }
 
 base::Result<std::string> parse_file_path(std::string_view text) {

@@ -35,7 +35,6 @@ base::Result<std::string> parse_host(std::string_view text);
 base::Result<base::Pattern> parse_pattern(std::string_view text);
 
 base::Result<LogLevel> parse_log_level(std::string_view text);
-const char* to_string(LogLevel level);
 
 // Absolute: a daemon has no working directory that anyone could count on.
 base::Result<std::string> parse_file_path(std::string_view text);

@@ -1,122 +1,70 @@
 #include "doctor/finding.h"
 
 namespace http01::doctor {
+namespace {
 
-std::string_view word(FindingId id) {
-  // A switch, not an array: a new one does not compile until it stands here.
-  switch (id) {
-    case FindingId::kBadDomain:
-      return "bad-domain";
-    case FindingId::kDomainRefused:
-      return "domain-refused";
-    case FindingId::kGatewayName:
-      return "gateway-name";
-    case FindingId::kNoAddress:
-      return "no-address";
-    case FindingId::kTxtMissing:
-      return "txt-missing";
-    case FindingId::kTxtMalformed:
-      return "txt-malformed";
-    case FindingId::kTxtAmbiguous:
-      return "txt-ambiguous";
-    case FindingId::kTxtAlias:
-      return "txt-alias";
-    case FindingId::kTxtForeign:
-      return "txt-foreign";
-    case FindingId::kApexWithoutCname:
-      return "apex-without-cname";
-    case FindingId::kCnameMissing:
-      return "cname-missing";
-    case FindingId::kCnameElsewhere:
-      return "cname-elsewhere";
-    case FindingId::kCnameLoop:
-      return "cname-loop";
-    case FindingId::kAddressElsewhere:
-      return "address-elsewhere";
-    case FindingId::kProbeUnreachable:
-      return "probe-unreachable";
-    case FindingId::kAddress6Elsewhere:
-      return "address6-elsewhere";
-    case FindingId::kGatewayAddress6:
-      return "gateway-address6";
-    case FindingId::kProbeOtherServer:
-      return "probe-other-server";
-    case FindingId::kProbeRedirect:
-      return "probe-redirect";
-    case FindingId::kCaaForbids:
-      return "caa-forbids";
-    case FindingId::kCaaMethod:
-      return "caa-method";
-    case FindingId::kCaaAccount:
-      return "caa-account";
-    case FindingId::kCaaFailure:
-      return "caa-failure";
-    case FindingId::kDnssecBogus:
-      return "dnssec-bogus";
-    case FindingId::kDnssecMissing:
-      return "dnssec-missing";
-    case FindingId::kDnsFailure:
-      return "dns-failure";
-    case FindingId::kDnsTimeout:
-      return "dns-timeout";
-    case FindingId::kGatewayUnresolved:
-      return "gateway-unresolved";
-    case FindingId::kGatewaySuffix:
-      return "gateway-suffix";
-    case FindingId::kProbeGatewayUnreachable:
-      return "probe-gateway-unreachable";
-    case FindingId::kProbeGatewayAnswer:
-      return "probe-gateway-answer";
-    case FindingId::kSlow:
-      return "slow";
-    case FindingId::kReservedAddress:
-      return "reserved-address";
-    case FindingId::kResolversDiffer:
-      return "resolvers-differ";
-    case FindingId::kResolverSilent:
-      return "resolver-silent";
-    case FindingId::kOverloaded:
-      return "overloaded";
-    case FindingId::kTxtTwoStrings:
-      return "txt-two-strings";
-    case FindingId::kTxtUpperCase:
-      return "txt-upper-case";
-    case FindingId::kTxtJunk:
-      return "txt-junk";
-    case FindingId::kTxtLegacy:
-      return "txt-legacy";
-    case FindingId::kTxtWildcard:
-      return "txt-wildcard";
-    case FindingId::kCnameChain:
-      return "cname-chain";
-    case FindingId::kGatewayFallback:
-      return "gateway-fallback";
-    case FindingId::kRelayAddressUnknown:
-      return "relay-address-unknown";
-  }
-  return "?";
-}
+constexpr base::EnumWords<FindingId> kFindings{{{
+    {FindingId::kBadDomain, "bad-domain"},
+    {FindingId::kDomainRefused, "domain-refused"},
+    {FindingId::kGatewayName, "gateway-name"},
+    {FindingId::kNoAddress, "no-address"},
+    {FindingId::kTxtMissing, "txt-missing"},
+    {FindingId::kTxtMalformed, "txt-malformed"},
+    {FindingId::kTxtAmbiguous, "txt-ambiguous"},
+    {FindingId::kTxtAlias, "txt-alias"},
+    {FindingId::kTxtForeign, "txt-foreign"},
+    {FindingId::kApexWithoutCname, "apex-without-cname"},
+    {FindingId::kCnameMissing, "cname-missing"},
+    {FindingId::kCnameElsewhere, "cname-elsewhere"},
+    {FindingId::kCnameLoop, "cname-loop"},
+    {FindingId::kAddressElsewhere, "address-elsewhere"},
+    {FindingId::kProbeUnreachable, "probe-unreachable"},
+    {FindingId::kAddress6Elsewhere, "address6-elsewhere"},
+    {FindingId::kGatewayAddress6, "gateway-address6"},
+    {FindingId::kProbeOtherServer, "probe-other-server"},
+    {FindingId::kProbeRedirect, "probe-redirect"},
+    {FindingId::kCaaForbids, "caa-forbids"},
+    {FindingId::kCaaMethod, "caa-method"},
+    {FindingId::kCaaAccount, "caa-account"},
+    {FindingId::kCaaFailure, "caa-failure"},
+    {FindingId::kDnssecBogus, "dnssec-bogus"},
+    {FindingId::kDnssecMissing, "dnssec-missing"},
+    {FindingId::kDnsFailure, "dns-failure"},
+    {FindingId::kDnsTimeout, "dns-timeout"},
+    {FindingId::kGatewayUnresolved, "gateway-unresolved"},
+    {FindingId::kGatewaySuffix, "gateway-suffix"},
+    {FindingId::kProbeGatewayUnreachable, "probe-gateway-unreachable"},
+    {FindingId::kProbeGatewayAnswer, "probe-gateway-answer"},
+    {FindingId::kSlow, "slow"},
+    {FindingId::kReservedAddress, "reserved-address"},
+    {FindingId::kResolversDiffer, "resolvers-differ"},
+    {FindingId::kResolverSilent, "resolver-silent"},
+    {FindingId::kOverloaded, "overloaded"},
+    {FindingId::kTxtTwoStrings, "txt-two-strings"},
+    {FindingId::kTxtUpperCase, "txt-upper-case"},
+    {FindingId::kTxtJunk, "txt-junk"},
+    {FindingId::kTxtLegacy, "txt-legacy"},
+    {FindingId::kTxtWildcard, "txt-wildcard"},
+    {FindingId::kCnameChain, "cname-chain"},
+    {FindingId::kGatewayFallback, "gateway-fallback"},
+    {FindingId::kRelayAddressUnknown, "relay-address-unknown"},
+}}};
 
-std::string_view word(Severity severity) {
-  switch (severity) {
-    case Severity::kFault:
-      return "fault";
-    case Severity::kWarning:
-      return "warning";
-    case Severity::kNote:
-      return "note";
-  }
-  return "?";
-}
+constexpr base::EnumWords<Severity> kSeverities{{{
+    {Severity::kFault, "fault"},
+    {Severity::kWarning, "warning"},
+    {Severity::kNote, "note"},
+}}};
 
-std::string_view word(ZoneLine::Action action) {
-  switch (action) {
-    case ZoneLine::Action::kSet:
-      return "set";
-    case ZoneLine::Action::kRemove:
-      return "remove";
-  }
-  return "?";
-}
+constexpr base::EnumWords<ZoneLine::Action> kActions{{{
+    {ZoneLine::Action::kSet, "set"},
+    {ZoneLine::Action::kRemove, "remove"},
+}}};
+
+}  // namespace
+
+std::string_view to_string(FindingId id) { return kFindings[id].word; }
+std::string_view to_string(Severity severity) { return kSeverities[severity].word; }
+std::string_view to_string(ZoneLine::Action action) { return kActions[action].word; }
 
 }  // namespace http01::doctor

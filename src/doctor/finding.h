@@ -3,11 +3,12 @@
 // interface: JSON and documentation carry them. Never throws.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "base/enum.h"
 
 namespace http01::doctor {
 
@@ -58,10 +59,7 @@ enum class FindingId : std::uint8_t {
   kRelayAddressUnknown,
 };
 
-inline constexpr std::size_t kFindingIds =
-    static_cast<std::size_t>(FindingId::kRelayAddressUnknown) + 1;
-
-std::string_view word(FindingId id);
+std::string_view to_string(FindingId id);
 
 enum class Severity : std::uint8_t {
   kFault,    // a CA or the gateway will refuse
@@ -69,7 +67,7 @@ enum class Severity : std::uint8_t {
   kNote,     // is as it is; good to know
 };
 
-std::string_view word(Severity severity);
+std::string_view to_string(Severity severity);
 
 // A line of a zone file to set or to take out.
 struct ZoneLine {
@@ -77,7 +75,7 @@ struct ZoneLine {
   std::string line;
 };
 
-std::string_view word(ZoneLine::Action action);
+std::string_view to_string(ZoneLine::Action action);
 
 // Fit to be shown as it is: nothing from outside is in it unescaped.
 struct Finding {

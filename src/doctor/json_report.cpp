@@ -79,12 +79,12 @@ std::string json_of(const ProbeResult& result) {
 
 std::string json_of(const Finding& finding) {
   Object object;
-  object.text("id", word(finding.id));
-  object.text("severity", word(finding.severity));
+  object.text("id", to_string(finding.id));
+  object.text("severity", to_string(finding.severity));
   object.text("text", finding.text);
   object.raw("records", list(finding.lines, [](const ZoneLine& line) {
                Object record;
-               record.text("action", word(line.action));
+               record.text("action", to_string(line.action));
                record.text("line", line.line);
                return record.done();
              }));
@@ -99,7 +99,7 @@ std::string to_json(const Report& report) {
   Object object;
   object.text("domain", evidence.given);
   object.text("reason", protocol::info(reply.reason).word);
-  object.number("status", static_cast<std::uint64_t>(reply.response.status));
+  object.number("status", static_cast<std::uint64_t>(code(reply.response.status)));
   object.text("location", reply.response.location);
   object.text("app_id", reply.target.app ? reply.target.app->id : "");
   object.text("port", reply.target.app ? reply.target.app->port : "");

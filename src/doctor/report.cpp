@@ -57,7 +57,7 @@ std::string tally(const Findings& findings) {
     const auto count = std::ranges::count(findings, severity, &Finding::severity);
     if (count == 0) continue;
     text += (text.empty() ? "" : ", ") + std::to_string(count) + " ";
-    text.append(word(severity)).append(count == 1 ? "" : "s");
+    text.append(to_string(severity)).append(count == 1 ? "" : "s");
   }
   return text.empty() ? "nothing found wrong" : text;
 }

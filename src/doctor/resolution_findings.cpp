@@ -109,7 +109,7 @@ void judge_opinions(const Evidence& evidence, Findings& found) {
         continue;
       }
       text += (text.empty() ? "" : ", ") + opinion.server + " says " +
-              (is_answer(*other) ? to_string(other->outcome) : "that it failed");
+              std::string(is_answer(*other) ? to_string(other->outcome) : "that it failed");
       if (first == nullptr) {
         first = &opinion;
         continue;

@@ -66,7 +66,8 @@ std::string verdict(const Report& report, const Text& text) {
   std::string lines = text.bold(report.evidence.given) + ": " +
                       text.of_verdict(good, good ? "redirect" : "no redirect") + " (" +
                       std::string(protocol::info(reply.reason).word) + ", " +
-                      std::to_string(reply.response.status) + "), " + tally(report.findings) + "\n";
+                      std::to_string(code(reply.response.status)) + "), " + tally(report.findings) +
+                      "\n";
   if (good) {
     const std::string& location = reply.response.location;
     lines += "  to " + location.substr(0, location.rfind('/') + 1) + "{token}\n";
@@ -87,7 +88,7 @@ std::string step_lines(const Step& step, const Text& text) {
   if (step.answer.authenticated) more += ", DNSSEC";
   const std::string tail = text.faint("  (" + more + ")");
   if (records.empty() || step.answer.outcome != protocol::Outcome::kData) {
-    std::string answer = to_string(step.answer.outcome);
+    std::string answer(to_string(step.answer.outcome));
     for (const std::string& record : records) answer += ", by way of " + record;
     return lines + "    " + answer + tail + "\n";
   }
@@ -121,12 +122,13 @@ std::string probe_lines(const Probe& probe, const Text& text) {
 }
 
 std::string finding_lines(const Finding& finding, const Text& text) {
-  std::string lines = "  " +
-                      text.of_severity(finding.severity, std::string(word(finding.severity)) + " " +
-                                                             std::string(word(finding.id))) +
-                      "\n" + wrapped(finding.text, 4);
+  std::string lines =
+      "  " +
+      text.of_severity(finding.severity, std::string(to_string(finding.severity)) + " " +
+                                             std::string(to_string(finding.id))) +
+      "\n" + wrapped(finding.text, 4);
   for (const ZoneLine& line : finding.lines) {
-    lines += "    " + std::string(word(line.action)) + ": " + text.bold(line.line) + "\n";
+    lines += "    " + std::string(to_string(line.action)) + ": " + text.bold(line.line) + "\n";
   }
   return lines;
 }
@@ -146,7 +148,7 @@ std::string to_text(const Report& report, bool colors) {
         said += (said.empty() ? "" : ", ") + record;
       }
       out += "    " + std::string(to_string(question.type)) + " " + question.name.text() + ": " +
-             (said.empty() ? to_string(answer.outcome) : said) + "\n";
+             (said.empty() ? std::string(to_string(answer.outcome)) : said) + "\n";
     }
   }
   out += probe_lines(report.evidence.probe, text);

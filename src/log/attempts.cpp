@@ -18,8 +18,8 @@ bool is_attempt(const protocol::Request& request) {
 }  // namespace
 
 std::optional<protocol::Reason> Attempt::outcome() const {
-  for (std::size_t i = 0; i < reasons.size(); ++i) {
-    if (reasons[i] == requests) return static_cast<protocol::Reason>(i);
+  for (const protocol::Reason reason : base::kAllOf<protocol::Reason>) {
+    if (reasons[reason] == requests) return reason;
   }
   return std::nullopt;
 }
@@ -44,7 +44,7 @@ std::optional<Attempt> Attempts::add(base::TimePoint now, const protocol::Reques
   Attempt& attempt = found->second;
   attempt.last = now;
   ++attempt.requests;
-  ++attempt.reasons[static_cast<std::size_t>(reason)];
+  ++attempt.reasons[reason];
   const std::string client = request.client.substr(0, kClientOctets);
   if (attempt.clients.size() < Attempt::kMostClients &&
       std::ranges::find(attempt.clients, client) == attempt.clients.end()) {

@@ -4,7 +4,6 @@
 // event is given early. No clock, no timer, no log; one thread; never throws.
 #pragma once
 
-#include <array>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/enum.h"
 #include "protocol/decide.h"
 
 namespace http01 {
@@ -26,7 +26,7 @@ struct Attempt {
   base::TimePoint last;
   std::uint64_t requests = 0;
   std::vector<std::string> clients;  // distinct addresses, kMostClients at most
-  std::array<std::uint64_t, protocol::kReasons> reasons{};  // requests by what was answered
+  base::EnumArray<protocol::Reason, std::uint64_t> reasons;  // requests by what was answered
 
   // An attack, not a CA, has more.
   static constexpr std::size_t kMostClients = 64;

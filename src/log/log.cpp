@@ -18,7 +18,6 @@
 
 #include "base/escape.h"
 #include "log/writer.h"
-#include "protocol/words.h"
 
 namespace http01 {
 namespace {
@@ -242,11 +241,11 @@ void Log::request(const protocol::Request& request, const protocol::Reply& reply
   if (!tells_requests()) return;
   Pairs pairs(sink_->format);
   pairs.add_word("reason", protocol::info(reply.reason).word);
-  pairs.add_number("status", reply.response.status);
+  pairs.add_number("status", protocol::code(reply.response.status));
   pairs.add("method", request.method);
   pairs.add("host",
             request.host.kind == protocol::HostKind::kBad ? request.sent_host : request.host.text);
-  pairs.add_word("path", word(request.kind));
+  pairs.add_word("path", to_string(request.kind));
   if (request.kind == protocol::PathKind::kChallenge) {
     pairs.add("token", request.token().substr(0, kShownTokenOctets));
   }
@@ -270,11 +269,11 @@ void Log::attempt(const Attempt& attempt) {
   pairs.add("host", attempt.host);
   pairs.add("token", std::string_view(attempt.token).substr(0, kShownTokenOctets));
   std::string answers;
-  for (std::size_t i = 0; i < attempt.reasons.size(); ++i) {
-    if (attempt.reasons[i] == 0) continue;
+  for (const protocol::Reason reason : base::kAllOf<protocol::Reason>) {
+    if (attempt.reasons[reason] == 0) continue;
     if (!answers.empty()) answers += ',';
-    answers.append(protocol::info(static_cast<protocol::Reason>(i)).word).append(":");
-    answers += std::to_string(attempt.reasons[i]);
+    answers.append(protocol::info(reason).word).append(":");
+    answers += std::to_string(attempt.reasons[reason]);
   }
   pairs.add("answers", answers);
   pairs.add_milliseconds("span_ms", attempt.last - attempt.begun);

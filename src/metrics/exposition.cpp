@@ -4,23 +4,19 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/enum.h"
+
 namespace http01 {
 namespace {
 
 // All integers up to 10^16 are written out, and no digit is one that binary fractions made up.
 constexpr int kDigits = 16;
 
-std::string_view word(FamilyType type) {
-  switch (type) {
-    case FamilyType::kCounter:
-      return "counter";
-    case FamilyType::kGauge:
-      return "gauge";
-    case FamilyType::kHistogram:
-      return "histogram";
-  }
-  return "untyped";
-}
+constexpr base::EnumWords<FamilyType> kFamilyTypes{{{
+    {FamilyType::kCounter, "counter"},
+    {FamilyType::kGauge, "gauge"},
+    {FamilyType::kHistogram, "histogram"},
+}}};
 
 std::string number(double value) {
   if (std::isnan(value)) return "Nan";
@@ -78,7 +74,11 @@ std::string exposition(const std::vector<Family>& families) {
   std::string text;
   for (const Family& family : families) {
     text.append("# HELP ").append(family.name).append(" ").append(family.help).append("\n");
-    text.append("# TYPE ").append(family.name).append(" ").append(word(family.type)).append("\n");
+    text.append("# TYPE ")
+        .append(family.name)
+        .append(" ")
+        .append(kFamilyTypes[family.type].word)
+        .append("\n");
     for (const Sample& sample : family.samples) append_sample(text, family, sample);
   }
   return text;

@@ -1,5 +1,5 @@
-// Families of samples as the text that Prometheus reads (text format 0.0.4). Numbers, escapes and the
-// order of lines are those of prometheus-cpp (a test holds its output). Plain values; throws
+// Families of samples as the text that Prometheus reads (text format 0.0.4). Numbers, escapes and
+// the order of lines are those of prometheus-cpp (a test holds its output). Plain values; throws
 // std::bad_alloc only.
 #pragma once
 

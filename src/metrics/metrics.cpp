@@ -9,31 +9,26 @@
 #include <utility>
 
 #include "metrics/counter.h"
-#include "protocol/words.h"
 
 namespace http01 {
 namespace {
 
-using protocol::kPathKinds;
-using protocol::kReasons;
+using base::EnumArray;
+using base::kAllOf;
+using protocol::HttpStatus;
 using protocol::Outcome;
+using protocol::PathKind;
+using protocol::Reason;
 using protocol::RecordType;
 
 constexpr std::array<std::string_view, 8> kMethods{"GET",    "HEAD",    "POST",  "PUT",
                                                    "DELETE", "OPTIONS", "PATCH", "other"};
-constexpr std::array<int, 15> kStatuses{200, 301, 302, 307, 308, 400, 403, 404,
-                                        405, 413, 414, 421, 502, 503, 504};
-constexpr std::array kTypes{RecordType::kA,   RecordType::kNs,  RecordType::kCname,
-                            RecordType::kSoa, RecordType::kTxt, RecordType::kAaaa,
-                            RecordType::kCaa};
-constexpr std::size_t kOutcomes = static_cast<std::size_t>(Outcome::kOverloaded) + 1;
 // How old the news of the state file and of processor time may be.
 constexpr std::chrono::seconds kLookEvery{1};
 
-template <class Array, class Value>
-std::size_t index_in(const Array& array, const Value& value) {
+std::size_t index_of_method(std::string_view method) {
   std::size_t i = 0;
-  while (i + 1 < array.size() && array[i] != value) ++i;  // the last one stands for all others
+  while (i + 1 < kMethods.size() && kMethods[i] != method) ++i;
   return i;
 }
 
@@ -72,12 +67,11 @@ Family gauge(std::string_view name, std::string_view help, double value) {
 
 // All of the octets are counters or gauges, and zero octets are ones at zero.
 struct Metrics::Counters {
-  std::array<std::array<std::array<Counter, kStatuses.size()>, kPathKinds>, kMethods.size()>
-      requests;
-  std::array<std::array<Histogram, kPathKinds>, kMethods.size()> durations;
-  std::array<Counter, kStatuses.size()> redirects;
-  std::array<Counter, kReasons> decisions;
-  std::array<std::array<Counter, kOutcomes>, kTypes.size()> lookups;
+  std::array<EnumArray<PathKind, EnumArray<HttpStatus, Counter>>, kMethods.size()> requests;
+  std::array<EnumArray<PathKind, Histogram>, kMethods.size()> durations;
+  EnumArray<HttpStatus, Counter> redirects;
+  EnumArray<Reason, Counter> decisions;
+  std::array<EnumArray<Outcome, Counter>, protocol::kRecordTypes.size()> lookups;
   Histogram lookup_durations;
   Counter cache_hits;
   Counter cache_misses;
@@ -109,15 +103,11 @@ struct Metrics::Shared {
     Layout layout;
     layout.add("counters and slots, 2");
     for (const std::string_view method : kMethods) layout.add(method);
-    for (std::size_t i = 0; i < kPathKinds; ++i) {
-      layout.add(word(static_cast<protocol::PathKind>(i)));
-    }
-    for (const int status : kStatuses) layout.add_number(status);
-    for (std::size_t i = 0; i < kReasons; ++i) {
-      layout.add(protocol::info(static_cast<protocol::Reason>(i)).word);
-    }
-    for (const RecordType type : kTypes) layout.add(to_string(type));
-    for (std::size_t i = 0; i < kOutcomes; ++i) layout.add(to_string(static_cast<Outcome>(i)));
+    for (const PathKind kind : kAllOf<PathKind>) layout.add(to_string(kind));
+    for (const auto& status : protocol::kHttpStatuses) layout.add_number(status.code);
+    for (const Reason reason : kAllOf<Reason>) layout.add(protocol::info(reason).word);
+    for (const auto& type : protocol::kRecordTypes) layout.add(type.word);
+    for (const Outcome outcome : kAllOf<Outcome>) layout.add(to_string(outcome));
     for (const double bound : Histogram::kBounds) layout.add_number(bound);
     return layout.value();
   }
@@ -193,21 +183,20 @@ void Metrics::count_processor_time() {
 
 void Metrics::request(const protocol::Request& request, const protocol::Reply& reply,
                       base::Duration total) {
-  const std::size_t method = index_in(kMethods, request.method);
-  const auto path = static_cast<std::size_t>(request.kind);
-  const std::size_t status = index_in(kStatuses, reply.response.status);
-  counters_->requests[method][path][status].add();
-  counters_->durations[method][path].observe(total);
+  const std::size_t method = index_of_method(request.method);
+  const HttpStatus status = reply.response.status;
+  counters_->requests[method][request.kind][status].add();
+  counters_->durations[method][request.kind].observe(total);
   // A page of the relay's own is no decision about anybody's domain.
   if (reply.page == protocol::Page::kNone) {
-    counters_->decisions[static_cast<std::size_t>(reply.reason)].add();
+    counters_->decisions[reply.reason].add();
   }
   if (!reply.response.location.empty()) counters_->redirects[status].add();
 }
 
 void Metrics::on_lookup(protocol::RecordType type, protocol::Outcome outcome,
                         base::Duration duration) {
-  counters_->lookups[index_in(kTypes, type)][static_cast<std::size_t>(outcome)].add();
+  counters_->lookups[index_of(type)][outcome].add();
   counters_->lookup_durations.observe(duration);
   if (on_change_) on_change_();
 }
@@ -275,17 +264,17 @@ void Metrics::add_requests(std::vector<Family>& page) const {
   std::vector<Sample> requests;
   std::vector<Sample> durations;
   for (std::size_t m = 0; m < kMethods.size(); ++m) {
-    for (std::size_t p = 0; p < kPathKinds; ++p) {
+    for (const PathKind kind : kAllOf<PathKind>) {
       const Labels labels{{"method", std::string(kMethods[m])},
-                          {"path", std::string(word(static_cast<protocol::PathKind>(p)))}};
-      for (std::size_t s = 0; s < kStatuses.size(); ++s) {
-        const Counter& counter = counters_->requests[m][p][s];
+                          {"path", std::string(to_string(kind))}};
+      for (const HttpStatus status : kAllOf<HttpStatus>) {
+        const Counter& counter = counters_->requests[m][kind][status];
         if (counter.get() == 0) continue;
         Labels with_status = labels;
-        with_status.emplace_back("status", std::to_string(kStatuses[s]));
+        with_status.emplace_back("status", std::to_string(code(status)));
         requests.push_back(sample(std::move(with_status), counter));
       }
-      Sample duration = sample(labels, counters_->durations[m][p]);
+      Sample duration = sample(labels, counters_->durations[m][kind]);
       if (duration.count != 0) durations.push_back(std::move(duration));
     }
   }
@@ -296,18 +285,18 @@ void Metrics::add_requests(std::vector<Family>& page) const {
                         std::move(durations)));
 
   std::vector<Sample> redirects;
-  for (std::size_t s = 0; s < kStatuses.size(); ++s) {
-    if (kStatuses[s] / 100 != 3) continue;
+  for (const HttpStatus status : kAllOf<HttpStatus>) {
+    if (!is_redirect(status)) continue;
     redirects.push_back(
-        sample({{"status", std::to_string(kStatuses[s])}}, counters_->redirects[s]));
+        sample({{"status", std::to_string(code(status))}}, counters_->redirects[status]));
   }
   page.push_back(
       family("redirects_total", FamilyType::kCounter, "Redirects sent.", std::move(redirects)));
 
   std::vector<Sample> decisions;
-  for (std::size_t r = 0; r < kReasons; ++r) {
-    const std::string_view reason = protocol::info(static_cast<protocol::Reason>(r)).word;
-    decisions.push_back(sample({{"reason", std::string(reason)}}, counters_->decisions[r]));
+  for (const Reason reason : kAllOf<Reason>) {
+    const std::string_view word = protocol::info(reason).word;
+    decisions.push_back(sample({{"reason", std::string(word)}}, counters_->decisions[reason]));
   }
   page.push_back(family("relay_decisions_total", FamilyType::kCounter,
                         "Requests answered, by reason.", std::move(decisions)));
@@ -315,12 +304,12 @@ void Metrics::add_requests(std::vector<Family>& page) const {
 
 void Metrics::add_lookups(std::vector<Family>& page) const {
   std::vector<Sample> lookups;
-  for (std::size_t t = 0; t < kTypes.size(); ++t) {
-    for (std::size_t o = 0; o < kOutcomes; ++o) {
-      const Counter& counter = counters_->lookups[t][o];
+  for (const auto& type : protocol::kRecordTypes) {
+    for (const Outcome outcome : kAllOf<Outcome>) {
+      const Counter& counter = counters_->lookups[index_of(type.id)][outcome];
       if (counter.get() == 0) continue;
       lookups.push_back(
-          sample({{"type", to_string(kTypes[t])}, {"status", to_string(static_cast<Outcome>(o))}},
+          sample({{"type", std::string(type.word)}, {"status", std::string(to_string(outcome))}},
                  counter));
     }
   }

@@ -46,9 +46,9 @@ std::string form(std::string_view asked) {
 std::string findings(const Findings& all) {
   std::string page;
   for (const Finding& finding : all) {
-    const std::string severity(word(finding.severity));
+    const std::string severity(to_string(finding.severity));
     page.append("<div class=\"").append(severity).append("\">\n<h3>").append(severity);
-    page.append(": ").append(html_escaped(word(finding.id))).append("</h3>\n<p>");
+    page.append(": ").append(html_escaped(to_string(finding.id))).append("</h3>\n<p>");
     page.append(html_escaped(finding.text)).append("</p>\n");
     for (const ZoneLine& line : finding.lines) {
       const bool set = line.action == ZoneLine::Action::kSet;
@@ -96,7 +96,7 @@ std::string verdict(const Report& report) {
       "<h1>" + html_escaped(report.evidence.given) + "</h1>\n<p><strong>" +
       (good ? "Challenges are redirected to the app" : "Challenges are not redirected") +
       "</strong> (" + html_escaped(protocol::info(reply.reason).word) + ", " +
-      std::to_string(reply.response.status) + "), " + tally(report.findings) + ".</p>\n";
+      std::to_string(code(reply.response.status)) + "), " + tally(report.findings) + ".</p>\n";
   if (good) {
     const std::string& location = reply.response.location;
     page += "<pre>" + html_escaped(location.substr(0, location.rfind('/') + 1)) + "{token}</pre>\n";

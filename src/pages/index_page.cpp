@@ -199,8 +199,11 @@ void append_records(std::string& page, const Records& records) {
 
 void append_cause(std::string& page, const Policy& policy, protocol::Reason reason,
                   const protocol::ReasonInfo& known) {
-  const int status = reason == protocol::Reason::kOk ? policy.redirect_status : known.status;
-  page.append("<tr><td>").append(std::to_string(status)).append("</td><td>").append(known.word);
+  const auto status = reason == protocol::Reason::kOk ? policy.redirect_status : known.status;
+  page.append("<tr><td>")
+      .append(std::to_string(code(status)))
+      .append("</td><td>")
+      .append(known.word);
   page.append("</td><td>").append(html_escaped(known.means)).append("</td></tr>\n");
 }
 
@@ -215,8 +218,7 @@ void append_check(std::string& page, const Policy& policy, const Records& record
       "<thead><tr><th>Status</th><th>Reason</th><th>Cause</th></tr></thead>\n<tbody>\n";
   // First what comes of the records, which the reader can mend.
   for (const bool of_records : {true, false}) {
-    for (std::size_t i = 0; i < protocol::kReasons; ++i) {
-      const auto reason = static_cast<protocol::Reason>(i);
+    for (const protocol::Reason reason : base::kAllOf<protocol::Reason>) {
       const protocol::ReasonInfo& known = protocol::info(reason);
       const bool first = known.breadcrumb || reason == protocol::Reason::kOk;
       if (first == of_records) append_cause(page, policy, reason, known);

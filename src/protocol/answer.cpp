@@ -2,45 +2,36 @@
 
 namespace http01::protocol {
 
-const char* to_string(RecordType type) {
-  switch (type) {
-    case RecordType::kA:
-      return "A";
-    case RecordType::kNs:
-      return "NS";
-    case RecordType::kCname:
-      return "CNAME";
-    case RecordType::kSoa:
-      return "SOA";
-    case RecordType::kTxt:
-      return "TXT";
-    case RecordType::kAaaa:
-      return "AAAA";
-    case RecordType::kCaa:
-      return "CAA";
-  }
-  return "?";
-}
+namespace {
 
-const char* to_string(Outcome outcome) {
-  switch (outcome) {
-    case Outcome::kData:
-      return "data";
-    case Outcome::kNoData:
-      return "nodata";
-    case Outcome::kNxDomain:
-      return "nxdomain";
-    case Outcome::kLoop:
-      return "loop";
-    case Outcome::kFailure:
-      return "failure";
-    case Outcome::kTimeout:
-      return "timeout";
-    case Outcome::kOverloaded:
-      return "overloaded";
-  }
-  return "?";
+// Every enumerator has its row: the codes end below 512.
+template <std::size_t... kCode>
+consteval bool has_all_types(std::index_sequence<kCode...>) {
+  const auto is_in_table = [](RecordType type) {
+    for (const RecordTypeInfo& row : kRecordTypes) {
+      if (row.id == type) return true;
+    }
+    return false;
+  };
+  return ((!base::is_enumerator<static_cast<RecordType>(kCode)>() ||
+           is_in_table(static_cast<RecordType>(kCode))) &&
+          ...);
 }
+static_assert(has_all_types(std::make_index_sequence<512>()));
+
+constexpr base::EnumWords<Outcome> kOutcomes{{{
+    {Outcome::kData, "data"},
+    {Outcome::kNoData, "nodata"},
+    {Outcome::kNxDomain, "nxdomain"},
+    {Outcome::kLoop, "loop"},
+    {Outcome::kFailure, "failure"},
+    {Outcome::kTimeout, "timeout"},
+    {Outcome::kOverloaded, "overloaded"},
+}}};
+
+}  // namespace
+
+std::string_view to_string(Outcome outcome) { return kOutcomes[outcome].word; }
 
 const Answer* Answers::find(const Name& name, RecordType type) const {
   for (const Entry& entry : entries_) {

@@ -2,11 +2,14 @@
 // Plain values; no I/O, no clock.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "base/enum.h"
 #include "base/ip_address.h"
 #include "protocol/name.h"
 
@@ -22,7 +25,27 @@ enum class RecordType : std::uint16_t {
   kCaa = 257
 };
 
-const char* to_string(RecordType type);
+struct RecordTypeInfo {
+  RecordType id;
+  std::string_view word;
+};
+
+// All of them: the type's number is its code on the wire, so it is no index.
+inline constexpr std::array kRecordTypes{
+    RecordTypeInfo{RecordType::kA, "A"},         RecordTypeInfo{RecordType::kNs, "NS"},
+    RecordTypeInfo{RecordType::kCname, "CNAME"}, RecordTypeInfo{RecordType::kSoa, "SOA"},
+    RecordTypeInfo{RecordType::kTxt, "TXT"},     RecordTypeInfo{RecordType::kAaaa, "AAAA"},
+    RecordTypeInfo{RecordType::kCaa, "CAA"},
+};
+
+// Its place in kRecordTypes.
+constexpr std::size_t index_of(RecordType type) {
+  std::size_t i = 0;
+  while (kRecordTypes[i].id != type) ++i;
+  return i;
+}
+
+constexpr std::string_view to_string(RecordType type) { return kRecordTypes[index_of(type)].word; }
 
 struct Question {
   Name name;
@@ -58,7 +81,7 @@ enum class Outcome : std::uint8_t {
   kOverloaded,  // not asked: a limit of ours
 };
 
-const char* to_string(Outcome outcome);
+std::string_view to_string(Outcome outcome);
 
 struct Answer {
   Outcome outcome = Outcome::kTimeout;

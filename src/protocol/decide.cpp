@@ -191,7 +191,8 @@ class Decision {
     reply.page = Page::kReady;
     reply.reason = reason;
     reply.response.reason = reason;
-    reply.response.status = reason == Reason::kOk ? 200 : 503;
+    reply.response.status =
+        reason == Reason::kOk ? HttpStatus::kOk : HttpStatus::kServiceUnavailable;
     if (reason != Reason::kOk) reply.response.body = std::move(found);
     return reply;
   }
@@ -212,7 +213,7 @@ class Decision {
 
   Step refuse(const Refusal& refusal) {
     if (auto url = breadcrumb(refusal.reason)) {
-      return redirect(std::move(*url), refusal.reason, 302);
+      return redirect(std::move(*url), refusal.reason, HttpStatus::kFound);
     }
     Reply reply;
     reply.reason = refusal.reason;
@@ -241,7 +242,7 @@ class Decision {
            target;
   }
 
-  Step redirect(std::string location, Reason reason, int status) {
+  Step redirect(std::string location, Reason reason, HttpStatus status) {
     Reply reply;
     reply.reason = reason;
     reply.response.reason = reason;

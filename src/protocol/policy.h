@@ -10,6 +10,7 @@
 
 #include "base/pattern.h"
 #include "protocol/name.h"
+#include "protocol/status.h"
 #include "protocol/target.h"
 
 namespace http01::protocol {
@@ -32,7 +33,7 @@ struct Policy {
   GatewayPolicy gateways;
   base::Pattern app_id = base::Pattern::compile("[0-9a-f]{40}").value();
   TargetTemplate target = TargetTemplate::parse(TargetTemplate::kDefault).value();
-  int redirect_status = 307;  // 301, 302, 307 or 308
+  HttpStatus redirect_status = HttpStatus::kTemporaryRedirect;  // any redirect
   OtherPaths other_paths = OtherPaths::kHttps;
   bool breadcrumb = false;
   std::vector<Name> domains_allow;  // empty: all

@@ -2,9 +2,11 @@
 // program's interface: header, body, log and metrics carry them.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string_view>
+
+#include "base/enum.h"
+#include "protocol/status.h"
 
 namespace http01::protocol {
 
@@ -30,11 +32,10 @@ enum class Reason : std::uint8_t {
   kOverloaded,
 };
 
-inline constexpr std::size_t kReasons = static_cast<std::size_t>(Reason::kOverloaded) + 1;
-
 struct ReasonInfo {
+  Reason id;
   std::string_view word;
-  int status;              // of kOk: a page's; a redirect's is configured
+  HttpStatus status;       // of kOk: a page's; a redirect's is configured
   std::string_view means;  // one clause, for people who have not read the code
   bool passing;            // may be over in seconds: the answer carries Retry-After
   bool breadcrumb;         // comes from policy or DNS, so a domain owner can mend it

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/char_set.h"
+#include "base/enum.h"
 #include "base/ip_address.h"
 
 namespace http01::protocol {
@@ -12,6 +13,16 @@ constexpr std::size_t kMaxToken = 128;
 constexpr base::CharSet kTokenChars{base::kLowerCase, base::kUpperCase, base::kDigits, "-_"};
 constexpr base::CharSet kVisible{base::kLowerCase, base::kUpperCase, base::kDigits,
                                  "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"};
+
+constexpr base::EnumWords<PathKind> kPaths{{{
+    {PathKind::kChallenge, "/.well-known/acme-challenge/*"},
+    {PathKind::kHealth, "/health"},
+    {PathKind::kReady, "/ready"},
+    {PathKind::kMetrics, "/metrics"},
+    {PathKind::kIndex, "/"},
+    {PathKind::kCheck, "/check"},
+    {PathKind::kOther, "/*"},
+}}};
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
@@ -60,12 +71,8 @@ std::string_view without_authority(std::string_view uri) {
 
 PathKind kind_of(std::string_view path) {
   if (path.starts_with(kChallengePrefix)) return PathKind::kChallenge;
-  if (path == "/health") return PathKind::kHealth;
-  if (path == "/ready") return PathKind::kReady;
-  if (path == "/metrics") return PathKind::kMetrics;
-  if (path == "/") return PathKind::kIndex;
-  if (path == "/check") return PathKind::kCheck;
-  return PathKind::kOther;
+  const auto* const found = std::ranges::find(kPaths, path, &base::Word<PathKind>::word);
+  return found == kPaths.end() ? PathKind::kOther : found->id;
 }
 
 std::optional<Reason> fault_of(const RawRequest& raw, const Host& host, std::string_view target) {
@@ -78,6 +85,8 @@ std::optional<Reason> fault_of(const RawRequest& raw, const Host& host, std::str
 }
 
 }  // namespace
+
+std::string_view to_string(PathKind kind) { return kPaths[kind].word; }
 
 Host read_host(const Policy& policy, std::string_view value) {
   Host host;

@@ -52,7 +52,9 @@ enum class PathKind : std::uint8_t {
   kCheck,
   kOther
 };
-inline constexpr std::size_t kPathKinds = static_cast<std::size_t>(PathKind::kOther) + 1;
+// As log and counters name it, never as a request has it: "/health",
+// "/.well-known/acme-challenge/*".
+std::string_view to_string(PathKind kind);
 
 inline constexpr std::string_view kChallengePrefix =
     "/.well-known/acme-challenge/";  // RFC 8555 8.3

@@ -12,7 +12,7 @@ namespace http01::protocol {
 inline constexpr std::string_view kPlainText = "text/plain; charset=utf-8";
 
 struct Response {
-  int status = 200;
+  HttpStatus status = HttpStatus::kOk;
   Reason reason = Reason::kOk;
   std::string location;                        // "" for none
   std::string_view content_type = kPlainText;  // of static storage

@@ -187,7 +187,7 @@ void refuse_cgi() {
   const protocol::RawRequest request =
       transport::read_cgi_request(process_environment(), STDIN_FILENO);
   protocol::Response response;
-  response.status = 500;
+  response.status = protocol::HttpStatus::kInternalServerError;
   response.body =
       "The relay is not configured correctly. Its operator finds the reason in the error log.\n";
   transport::write_cgi_response(STDOUT_FILENO,

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <system_error>
@@ -76,10 +77,10 @@ bool standard_input_is_fastcgi() {
 FastCgiServer::FastCgiServer(base::Loop& loop, base::Fd listener, Handlers handlers,
                              FastCgiTimeouts timeouts)
     : loop_(loop), listener_(std::move(listener)), handlers_(std::move(handlers)) {
-  stage(Phase::kReading).limit = timeouts.read;
-  stage(Phase::kIdle).limit = timeouts.idle;
-  stage(Phase::kWriting).limit = timeouts.write;
-  stage(Phase::kLingering).limit = timeouts.linger;
+  stages_[Phase::kReading].limit = timeouts.read;
+  stages_[Phase::kIdle].limit = timeouts.idle;
+  stages_[Phase::kWriting].limit = timeouts.write;
+  stages_[Phase::kLingering].limit = timeouts.linger;
   ::setsockopt(listener_.get(), SOL_SOCKET, SO_RCVTIMEO, &kAcceptPatience, sizeof kAcceptPatience);
   start_accepting();
 }
@@ -149,7 +150,7 @@ bool FastCgiServer::accept_some(std::size_t limit) {
 }
 
 void FastCgiServer::admit_some(std::size_t limit) {
-  Connections& reading = stage(Phase::kReading).connections;
+  Connections& reading = stages_[Phase::kReading].connections;
   for (std::size_t i = 0; i < limit && !unread_.empty(); ++i) {
     const Position connection = reading.emplace(reading.end());
     connection->fd = std::move(unread_.front());
@@ -161,14 +162,14 @@ void FastCgiServer::admit_some(std::size_t limit) {
 }
 
 void FastCgiServer::move_to(Position connection, Phase phase) {
-  Connections& to = stage(phase).connections;
-  to.splice(to.end(), stage(connection->phase).connections, connection);
+  Connections& to = stages_[phase].connections;
+  to.splice(to.end(), stages_[connection->phase].connections, connection);
   connection->phase = phase;
   if (phase != Phase::kHeld) start_time(connection);
 }
 
 void FastCgiServer::start_time(Position connection) {
-  Stage& its_stage = stage(connection->phase);
+  Stage& its_stage = stages_[connection->phase];
   connection->deadline = loop_.now() + its_stage.limit;
   if (its_stage.timer != 0) return;
   its_stage.timer = loop_.at(connection->deadline, [this, &its_stage] { expire(its_stage); });
@@ -332,7 +333,7 @@ void FastCgiServer::close(Position connection) {
   const RequestId request = connection->request;
   loop_.forget(connection->watch);
   if (was_held) held_.erase(request);
-  stage(connection->phase).connections.erase(connection);
+  stages_[connection->phase].connections.erase(connection);
   if (was_held) handlers_.gone(request);
   tell_if_drained();
 }
@@ -350,7 +351,7 @@ void FastCgiServer::drain(std::function<void()> drained) {
     listener_.reset();
     admit_some(unread_.size());
     draining_ = true;
-    Connections& idle = stage(Phase::kIdle).connections;
+    Connections& idle = stages_[Phase::kIdle].connections;
     while (!idle.empty()) close(idle.begin());
   }
   tell_if_drained();

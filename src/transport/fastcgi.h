@@ -5,7 +5,6 @@
 // connection. Not to be destroyed from inside its handlers.
 #pragma once
 
-#include <array>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -15,6 +14,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "base/enum.h"
 #include "base/fd.h"
 #include "base/loop.h"
 #include "protocol/request.h"
@@ -75,7 +75,6 @@ class FastCgiServer {
     kWriting,    // the answer
     kLingering,  // answered; reads what still comes, so that no reset eats the answer
   };
-  static constexpr std::size_t kPhases = 5;
 
   struct Connection {
     base::Fd fd;
@@ -101,7 +100,6 @@ class FastCgiServer {
     base::Loop::TimerId timer = 0;
   };
 
-  Stage& stage(Phase phase) { return stages_[static_cast<std::size_t>(phase)]; }
   void start_accepting();
   void pause_accepting();
   void take_new();
@@ -131,7 +129,7 @@ class FastCgiServer {
   bool draining_ = false;
   std::function<void()> drained_;
   RequestId next_request_ = 1;
-  std::array<Stage, kPhases> stages_;
+  base::EnumArray<Phase, Stage> stages_;
   std::unordered_map<RequestId, Position> held_;
 };
 

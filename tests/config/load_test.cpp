@@ -154,7 +154,7 @@ BOOST_AUTO_TEST_CASE(what_is_read_arrives_where_it_is_used) {
   BOOST_TEST(policy.gateways.aliases.at(1).first.text() == "prod7.relay.example.net");
   BOOST_TEST(policy.gateways.aliases.at(1).second.text() == "dstack-prod7.phala.network");
   BOOST_TEST(*policy.gateways.regex->capture("_.a.phala.network", 2) == "a");
-  BOOST_TEST(policy.redirect_status == 302);
+  BOOST_TEST(protocol::code(policy.redirect_status) == 302);
   BOOST_TEST((policy.other_paths == protocol::OtherPaths::kApp));
   BOOST_TEST(policy.domains_allow.at(0).text() == "com");
   BOOST_TEST(policy.relay_hosts.at(0) == "relay.example.net");

@@ -72,11 +72,11 @@ class World : public Resolver::Listener, public Engine::Observer {
     return heard.size() > before ? heard.back().answer : Answer{};
   }
   std::string outcome(const Question& asked = kText) {
-    return protocol::to_string(answer(asked).outcome);
+    return std::string(protocol::to_string(answer(asked).outcome));
   }
   std::string text(const Question& asked = kText) {
     const Answer got = answer(asked);
-    return got.texts.empty() ? protocol::to_string(got.outcome) : got.texts[0].text;
+    return got.texts.empty() ? std::string(protocol::to_string(got.outcome)) : got.texts[0].text;
   }
 
   void on_answer(Resolver::Ticket ticket, const Question& asked, const Answer& got) override {
@@ -84,7 +84,7 @@ class World : public Resolver::Listener, public Engine::Observer {
     if (then) then(ticket);
   }
   void on_lookup(RecordType, Outcome outcome, base::Duration) override {
-    lookups.push_back(protocol::to_string(outcome));
+    lookups.emplace_back(protocol::to_string(outcome));
   }
   void on_cache_hit() override { ++hits; }
   void on_answered(const Question&, const base::Endpoint& by, base::Duration) override {

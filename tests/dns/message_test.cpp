@@ -23,7 +23,7 @@ const Question kText = question("www.example.com");
 
 Reply parse(const Message& message) { return parse_reply(message.octets(), message.question, 7); }
 
-const char* outcome_of(const Message& message) {
+std::string_view outcome_of(const Message& message) {
   const Reply reply = parse(message);
   return reply.verdict == Verdict::kAnswer ? protocol::to_string(reply.answer.outcome) : "none";
 }

@@ -37,13 +37,13 @@ class Story {
   }
   std::string error(Duration at) { return tell(query_.on_error(TimePoint(at))); }
   std::string timeout(Duration at) { return tell(query_.on_timeout(TimePoint(at))); }
-  std::string so_far() const { return protocol::to_string(query_.so_far()); }
+  std::string so_far() const { return std::string(protocol::to_string(query_.so_far())); }
 
  private:
   static std::string tell(const Next& next) {
     if (std::holds_alternative<Wait>(next)) return "wait";
     if (const Answer* answer = std::get_if<Answer>(&next)) {
-      return protocol::to_string(answer->outcome);
+      return std::string(protocol::to_string(answer->outcome));
     }
     const Send& send = std::get<Send>(next);
     const auto until =

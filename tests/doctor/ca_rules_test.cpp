@@ -80,7 +80,7 @@ BOOST_AUTO_TEST_CASE(a_ca_follows_every_redirect_of_a_challenge) {
     // A CA asks on port 80 or 443, and gets back the port it came by.
     const bool by_port_of_ca = request.host.port.empty() || request.host.port == ":80";
     ++(response.reason == protocol::Reason::kOk ? redirects : breadcrumbs);
-    const std::string refusal = refusal_by_ca(response.status, response.location);
+    const std::string refusal = refusal_by_ca(protocol::code(response.status), response.location);
     if (!refusal.empty() && (response.reason == protocol::Reason::kOk || by_port_of_ca)) {
       BOOST_ERROR("world " << seed << ": " << refusal << ": " << response.location);
     }

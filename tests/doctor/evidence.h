@@ -121,8 +121,8 @@ struct Case {
   std::string found() const {
     std::string text;
     for (const Finding& finding : findings()) {
-      text += (text.empty() ? "" : ", ") + std::string(word(finding.severity)) + " " +
-              std::string(word(finding.id));
+      text += (text.empty() ? "" : ", ") + std::string(to_string(finding.severity)) + " " +
+              std::string(to_string(finding.id));
     }
     return text;
   }
@@ -132,7 +132,7 @@ struct Case {
     for (const Finding& finding : findings()) {
       if (finding.id == id) return finding;
     }
-    BOOST_ERROR("no finding " << word(id) << "; there are: " << found());
+    BOOST_ERROR("no finding " << to_string(id) << "; there are: " << found());
     return {id, Severity::kFault, {}};
   }
 };
@@ -145,7 +145,7 @@ inline bool has(const std::string& text, std::string_view part) {
 inline std::string lines_of(const Finding& finding) {
   std::string text;
   for (const ZoneLine& line : finding.lines) {
-    text += std::string(word(line.action)) + ": " + line.line + "\n";
+    text += std::string(to_string(line.action)) + ": " + line.line + "\n";
   }
   return text;
 }

@@ -59,7 +59,7 @@ BOOST_AUTO_TEST_CASE(redirects_that_are_not_the_relays) {
   const auto text = [](int status, const std::string& location) {
     const Case c = probed({answer(status, location)});
     const Finding finding = c.only(FindingId::kProbeRedirect);
-    return std::string(word(finding.severity)) + ": " + finding.text;
+    return std::string(to_string(finding.severity)) + ": " + finding.text;
   };
   BOOST_TEST(has(text(301, "https://app.example.com" + kPath), "warning: "));
   BOOST_TEST(has(text(301, "https://www.example.net/"), "fault: "));

@@ -27,7 +27,7 @@ FUZZ_TARGET(config, text) {
   const auto again = parse_config(printed, "printed", nothing);
   require(bool(again), again ? "" : again.error().front() + " in\n" + printed);
   require(to_toml(*again) == printed, "reads back as something else:\n" + printed);
-  require(config->policy.redirect_status / 100 == 3, "a redirect that is none");
+  require(protocol::is_redirect(config->policy.redirect_status), "a redirect that is none");
   require(!config->policy.gateways.regex ||
               config->policy.gateways.capture_group <= config->policy.gateways.regex->groups(),
           "a capture group that does not exist");

@@ -13,9 +13,9 @@ constexpr std::chrono::seconds operator""_s(unsigned long long seconds) {
 }
 const base::TimePoint kStart{std::chrono::hours(1)};
 
-protocol::Request request(const std::string& token, const std::string& client = "192.0.2.1",
-                          const std::string& host = "app.example.com",
-                          const std::string& method = "GET") {
+protocol::Request challenge(const std::string& token, const std::string& client = "192.0.2.1",
+                            const std::string& host = "app.example.com",
+                            const std::string& method = "GET") {
   protocol::RawRequest raw;
   raw.method = method;
   raw.uri = "/.well-known/acme-challenge/" + token;
@@ -34,11 +34,12 @@ BOOST_AUTO_TEST_CASE(the_requests_for_one_token_are_one_event_ten_seconds_after_
   int client = 0;
   for (const auto at : {0_s, 0_s, 1_s, 1_s, 2_s}) {
     BOOST_TEST(
-        !attempts.add(kStart + at, request("t", "192.0.2." + std::to_string(++client)), Reason::kOk)
+        !attempts
+             .add(kStart + at, challenge("t", "192.0.2." + std::to_string(++client)), Reason::kOk)
              .has_value());
   }
   // The same place again: certbot's user, or a CA's retry.
-  attempts.add(kStart + 3_s, request("t", "192.0.2.1"), Reason::kOk);
+  attempts.add(kStart + 3_s, challenge("t", "192.0.2.1"), Reason::kOk);
   BOOST_TEST((attempts.due() == kStart + 10_s));
   BOOST_TEST(!attempts.take(kStart + 10_s - std::chrono::milliseconds(1)).has_value());
   const auto attempt = attempts.take(kStart + 10_s);
@@ -55,9 +56,9 @@ BOOST_AUTO_TEST_CASE(the_requests_for_one_token_are_one_event_ten_seconds_after_
 
 BOOST_AUTO_TEST_CASE(a_request_after_the_event_begins_another_one) {
   Attempts attempts;
-  attempts.add(kStart, request("t"), Reason::kDnsTimeout);
+  attempts.add(kStart, challenge("t"), Reason::kDnsTimeout);
   BOOST_REQUIRE(attempts.take(kStart + 10_s).has_value());
-  attempts.add(kStart + 11_s, request("t"), Reason::kOk);
+  attempts.add(kStart + 11_s, challenge("t"), Reason::kOk);
   BOOST_TEST((attempts.due() == kStart + 21_s));
   const auto second = attempts.take(kStart + 21_s);
   BOOST_REQUIRE(second.has_value());
@@ -67,22 +68,22 @@ BOOST_AUTO_TEST_CASE(a_request_after_the_event_begins_another_one) {
 
 BOOST_AUTO_TEST_CASE(answers_that_differ_are_no_outcome) {
   Attempts attempts;
-  attempts.add(kStart, request("t", "192.0.2.1"), Reason::kOk);
-  attempts.add(kStart, request("t", "192.0.2.2"), Reason::kOk);
-  attempts.add(kStart, request("t", "192.0.2.3"), Reason::kDnsTimeout);
+  attempts.add(kStart, challenge("t", "192.0.2.1"), Reason::kOk);
+  attempts.add(kStart, challenge("t", "192.0.2.2"), Reason::kOk);
+  attempts.add(kStart, challenge("t", "192.0.2.3"), Reason::kDnsTimeout);
   const auto attempt = attempts.take(kStart + 10_s);
   BOOST_REQUIRE(attempt.has_value());
   BOOST_TEST(!attempt->outcome().has_value());
-  BOOST_TEST(attempt->reasons[static_cast<std::size_t>(Reason::kOk)] == 2u);
-  BOOST_TEST(attempt->reasons[static_cast<std::size_t>(Reason::kDnsTimeout)] == 1u);
+  BOOST_TEST(attempt->reasons[Reason::kOk] == 2u);
+  BOOST_TEST(attempt->reasons[Reason::kDnsTimeout] == 1u);
 }
 
 BOOST_AUTO_TEST_CASE(other_tokens_and_hosts_are_other_events_given_in_their_order) {
   Attempts attempts;
-  attempts.add(kStart, request("a"), Reason::kOk);
-  attempts.add(kStart + 1_s, request("b"), Reason::kOk);
-  attempts.add(kStart + 2_s, request("a", "192.0.2.1", "www.example.com"), Reason::kOk);
-  attempts.add(kStart + 3_s, request("a"), Reason::kOk);
+  attempts.add(kStart, challenge("a"), Reason::kOk);
+  attempts.add(kStart + 1_s, challenge("b"), Reason::kOk);
+  attempts.add(kStart + 2_s, challenge("a", "192.0.2.1", "www.example.com"), Reason::kOk);
+  attempts.add(kStart + 3_s, challenge("a"), Reason::kOk);
   const auto first = attempts.take(kStart + 60_s);
   const auto second = attempts.take(kStart + 60_s);
   const auto third = attempts.take(kStart + 60_s);
@@ -96,22 +97,23 @@ BOOST_AUTO_TEST_CASE(other_tokens_and_hosts_are_other_events_given_in_their_orde
 
 BOOST_AUTO_TEST_CASE(what_no_ca_asks_for_is_no_attempt) {
   Attempts attempts;
-  attempts.add(kStart, request("t", "192.0.2.1", "localhost"), Reason::kNotFound);
-  attempts.add(kStart, request("t", "192.0.2.1", "a_b"), Reason::kBadHost);
-  attempts.add(kStart, request("t/../x"), Reason::kBadToken);
-  attempts.add(kStart, request(""), Reason::kBadToken);
-  attempts.add(kStart, request("t", "192.0.2.1", "app.example.com", "POST"), Reason::kBadMethod);
+  attempts.add(kStart, challenge("t", "192.0.2.1", "localhost"), Reason::kNotFound);
+  attempts.add(kStart, challenge("t", "192.0.2.1", "a_b"), Reason::kBadHost);
+  attempts.add(kStart, challenge("t/../x"), Reason::kBadToken);
+  attempts.add(kStart, challenge(""), Reason::kBadToken);
+  attempts.add(kStart, challenge("t", "192.0.2.1", "app.example.com", "POST"), Reason::kBadMethod);
   BOOST_TEST(!attempts.due().has_value());
 }
 
 BOOST_AUTO_TEST_CASE(too_many_tokens_give_the_oldest_event_early_and_take_no_more_room) {
   Attempts attempts;
   for (std::size_t i = 0; i < Attempts::kMost; ++i) {
-    BOOST_TEST_REQUIRE(!attempts.add(kStart, request(std::to_string(i)), Reason::kOk).has_value());
+    BOOST_TEST_REQUIRE(
+        !attempts.add(kStart, challenge(std::to_string(i)), Reason::kOk).has_value());
   }
   // One that is there already takes no room.
-  BOOST_TEST(!attempts.add(kStart, request("5"), Reason::kOk).has_value());
-  const auto early = attempts.add(kStart + 1_s, request("new"), Reason::kOk);
+  BOOST_TEST(!attempts.add(kStart, challenge("5"), Reason::kOk).has_value());
+  const auto early = attempts.add(kStart + 1_s, challenge("new"), Reason::kOk);
   BOOST_REQUIRE(early.has_value());
   BOOST_TEST(early->token == "0");
   std::size_t left = 0;
@@ -122,7 +124,7 @@ BOOST_AUTO_TEST_CASE(too_many_tokens_give_the_oldest_event_early_and_take_no_mor
 BOOST_AUTO_TEST_CASE(clients_beyond_any_ca_and_overlong_ones_are_not_kept) {
   Attempts attempts;
   for (int i = 0; i < 1000; ++i) {
-    attempts.add(kStart, request("t", std::to_string(i) + std::string(10'000, 'x')), Reason::kOk);
+    attempts.add(kStart, challenge("t", std::to_string(i) + std::string(10'000, 'x')), Reason::kOk);
   }
   const auto attempt = attempts.take_oldest();
   BOOST_REQUIRE(attempt.has_value());

@@ -51,7 +51,7 @@ protocol::Request request(const std::string& host, const std::string& uri,
 
 protocol::Reply redirected() {
   protocol::Reply reply;
-  reply.response.status = 307;
+  reply.response.status = protocol::HttpStatus::kTemporaryRedirect;
   reply.target.app = protocol::AppAddress{"5b912f5cec6c02d851db76bc20f410700f01fc65", "443"};
   reply.target.gateway = protocol::Name::from_text("gw.example.net");
   return reply;
@@ -96,8 +96,8 @@ BOOST_AUTO_TEST_CASE(an_attempt_is_a_line_beside_those_of_its_requests) {
   attempt.last = attempt.begun + std::chrono::microseconds(1'500'250);
   attempt.requests = 5;
   attempt.clients = {"192.0.2.1", "192.0.2.2", "2001:db8::1"};
-  attempt.reasons[static_cast<std::size_t>(protocol::Reason::kOk)] = 4;
-  attempt.reasons[static_cast<std::size_t>(protocol::Reason::kDnsTimeout)] = 1;
+  attempt.reasons[protocol::Reason::kOk] = 4;
+  attempt.reasons[protocol::Reason::kDnsTimeout] = 1;
   LogFile file;
   Log log(Log::Writing::kDirect);
   BOOST_TEST(!log.tells_requests());

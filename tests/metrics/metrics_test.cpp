@@ -20,7 +20,7 @@ protocol::Reply reply(protocol::Reason reason, int status, const std::string& lo
   protocol::Reply made;
   made.reason = reason;
   made.response.reason = reason;
-  made.response.status = status;
+  made.response.status = protocol::http_status(status).value();
   made.response.location = location;
   return made;
 }

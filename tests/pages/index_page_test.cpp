@@ -53,8 +53,8 @@ BOOST_AUTO_TEST_CASE(without_a_query_it_shows_an_example_and_every_reason) {
                  "_dstack-app-address.app.example.com. 300 IN TXT "
                  "&quot;&lt;app id&gt;:443&quot;\n"));
   BOOST_TEST(has(body, "app.example.com. 300 IN CNAME _.gw.example.net.\n"));
-  for (std::size_t i = 0; i < protocol::kReasons; ++i) {
-    const auto word = protocol::info(static_cast<protocol::Reason>(i)).word;
+  for (const protocol::Reason reason : base::kAllOf<protocol::Reason>) {
+    const auto word = protocol::info(reason).word;
     BOOST_TEST(has(body, "<td>" + std::string(word) + "</td>"), word);
   }
   BOOST_TEST(has(body, "http://app.example.com/"));

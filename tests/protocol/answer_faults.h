@@ -84,7 +84,7 @@ inline std::string fault_of_location(const Policy& policy, const Request& reques
   if (reply.reason != Reason::kOk) {
     const std::string expected = (request.https ? "https://" : "http://") + own + request.target;
     if (!policy.breadcrumb || !info(reply.reason).breadcrumb) return "no breadcrumb is due";
-    if (response.status != 302) return "status of a breadcrumb";
+    if (response.status != HttpStatus::kFound) return "status of a breadcrumb";
     if (!response.location.starts_with(expected)) return "breadcrumb leads elsewhere";
     const std::string rest = response.location.substr(expected.size());
     return rest.substr(1) == "relay=" + std::string(info(reply.reason).word)

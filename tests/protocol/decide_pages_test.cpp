@@ -62,7 +62,7 @@ BOOST_AUTO_TEST_CASE(other_paths_are_redirected_alike_for_every_method) {
   for (const char* method : {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "X"}) {
     for (const int status : {301, 302, 307, 308}) {
       Policy policy = policy_for(OtherPaths::kHttps);
-      policy.redirect_status = status;
+      policy.redirect_status = http_status(status).value();
       RawRequest raw = get("app.example.com", "/a");
       raw.method = method;
       BOOST_TEST(decided(policy, raw, app_zone()).answer ==

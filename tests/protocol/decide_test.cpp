@@ -41,10 +41,9 @@ BOOST_AUTO_TEST_CASE(txt_and_cname_are_asked_for_together_and_make_the_redirect)
 BOOST_AUTO_TEST_CASE(the_redirect_has_the_status_of_the_policy) {
   for (const int status : {301, 302, 307, 308}) {
     Policy policy = default_policy();
-    policy.redirect_status = status;
-    BOOST_TEST(
-        challenge({{{kExact, app()}, {kCname, to_gateway()}}}, policy).reply.response.status ==
-        status);
+    policy.redirect_status = http_status(status).value();
+    const Story story = challenge({{{kExact, app()}, {kCname, to_gateway()}}}, policy);
+    BOOST_TEST(code(story.reply.response.status) == status);
   }
 }
 

@@ -88,8 +88,7 @@ BOOST_AUTO_TEST_CASE(the_gateway_in_the_hint_is_one_of_this_relay) {
 BOOST_AUTO_TEST_CASE(every_failure_begins_with_its_word_and_says_what_it_means) {
   const Policy policy = default_policy();
   const Request request = read_request(policy, get("app.example.com", kPath));
-  for (std::size_t i = 0; i < kReasons; ++i) {
-    const auto reason = static_cast<Reason>(i);
+  for (const Reason reason : base::kAllOf<Reason>) {
     const std::string text = explain(policy, request, reason, "");
     BOOST_TEST(text.starts_with(std::string(info(reason).word) + ": " +
                                 std::string(info(reason).means) + ".\n"),

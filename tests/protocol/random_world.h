@@ -119,7 +119,7 @@ class World {
         "https://{app_id}-{port}s.{gateway}", "https://{domain}"};
     policy.target = TargetTemplate::parse(dice.of(kTargets)).value();
     if (dice.one_in(6)) policy.app_id = base::Pattern::compile("(?s).*").value();
-    policy.redirect_status = dice.of(std::vector<int>{301, 302, 307, 308});
+    policy.redirect_status = *http_status(dice.of(std::vector<int>{301, 302, 307, 308}));
     policy.other_paths =
         dice.of(std::vector<OtherPaths>{OtherPaths::kHttps, OtherPaths::kApp, OtherPaths::kNone});
     policy.breadcrumb = dice.one_in(3);

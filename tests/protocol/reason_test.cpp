@@ -39,11 +39,11 @@ constexpr Row kRows[] = {
 };
 
 BOOST_AUTO_TEST_CASE(words_and_statuses_are_what_the_interface_says) {
-  static_assert(std::size(kRows) == kReasons);
+  static_assert(std::size(kRows) == base::kCountOf<Reason>);
   for (const Row& row : kRows) {
     const ReasonInfo& known = info(row.reason);
     BOOST_TEST(known.word == row.word);
-    BOOST_TEST(known.status == row.status, row.word);
+    BOOST_TEST(code(known.status) == row.status, row.word);
     BOOST_TEST(known.passing == row.passing, row.word);
     BOOST_TEST(known.breadcrumb == row.breadcrumb, row.word);
   }
@@ -52,8 +52,8 @@ BOOST_AUTO_TEST_CASE(words_and_statuses_are_what_the_interface_says) {
 BOOST_AUTO_TEST_CASE(every_reason_has_its_own_word_and_meaning) {
   std::set<std::string_view> words;
   std::set<std::string_view> meanings;
-  for (std::size_t i = 0; i < kReasons; ++i) {
-    const ReasonInfo& known = info(static_cast<Reason>(i));
+  for (const Reason reason : base::kAllOf<Reason>) {
+    const ReasonInfo& known = info(reason);
     BOOST_TEST(words.insert(known.word).second, known.word);
     BOOST_TEST(meanings.insert(known.means).second, known.word);
     BOOST_TEST(!known.means.empty());

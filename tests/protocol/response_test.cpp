@@ -9,7 +9,7 @@ BOOST_AUTO_TEST_SUITE(response)
 
 Response response_of(int status, Reason reason, std::string body) {
   Response response;
-  response.status = status;
+  response.status = http_status(status).value();
   response.reason = reason;
   response.body = std::move(body);
   return response;
@@ -32,9 +32,8 @@ BOOST_AUTO_TEST_CASE(a_redirect_is_these_lines_and_no_others) {
 }
 
 BOOST_AUTO_TEST_CASE(every_reason_is_sent_with_its_own_lines) {
-  for (std::size_t i = 0; i < kReasons; ++i) {
-    const auto reason = static_cast<Reason>(i);
-    const int status = info(reason).status;
+  for (const Reason reason : base::kAllOf<Reason>) {
+    const int status = code(info(reason).status);
     const std::string cgi = to_cgi(response_of(status, reason, "why\n"), false);
     BOOST_TEST(cgi.starts_with("Status: " + std::to_string(status) + " "), cgi);
     BOOST_TEST(cgi.find("Internal Server Error") == std::string::npos, cgi);
@@ -90,7 +89,7 @@ BOOST_AUTO_TEST_CASE(a_page_says_what_it_is) {
 
 BOOST_AUTO_TEST_CASE(a_fault_of_the_relay_s_own_has_no_reason) {
   Response response;
-  response.status = 500;
+  response.status = HttpStatus::kInternalServerError;
   const std::string cgi = to_cgi(response, false);
   BOOST_TEST(cgi.starts_with("Status: 500 "));
   BOOST_TEST(cgi.find("X-Relay-Reason") == std::string::npos);

@@ -109,7 +109,7 @@ inline std::string_view to_string(Page page) {
 
 // "307 ok https://...", "404 txt-missing", "200 ok [health]".
 inline std::string summary(const Reply& reply) {
-  std::string text = std::to_string(reply.response.status) + " ";
+  std::string text = std::to_string(code(reply.response.status)) + " ";
   text += info(reply.reason).word;
   if (!reply.response.location.empty()) text += " " + reply.response.location;
   return text.append(to_string(reply.page));

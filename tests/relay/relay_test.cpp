@@ -115,7 +115,7 @@ BOOST_AUTO_TEST_CASE(ready_is_asked_anew_once_a_second_whatever_the_cache_knows)
     }
     settle(world.loop);
     BOOST_REQUIRE(world.replies.size() == 1u);
-    BOOST_TEST(world.replies[0].response.status == 200);
+    BOOST_TEST(protocol::code(world.replies[0].response.status) == 200);
 
     world.submit(2, "localhost", "127.0.0.1", "/ready");
     BOOST_TEST(world.replies.size() == 2u);
@@ -228,7 +228,7 @@ BOOST_AUTO_TEST_CASE(beyond_a_limit_a_cold_request_is_refused_at_once_and_a_cach
       BOOST_REQUIRE(world.replies.size() == 2u);
       BOOST_TEST(world.ids[0] == 3u);
       BOOST_TEST((world.replies[0].reason == Reason::kOverloaded));
-      BOOST_TEST(world.replies[0].response.status == 503);
+      BOOST_TEST(protocol::code(world.replies[0].response.status) == 503);
       BOOST_TEST((world.replies[1].reason == Reason::kTxtMalformed));
       // A place that is free again is given again.
       world.relay.forget(1);
