@@ -1,6 +1,6 @@
 #include "check.h"
 
-#include <sys/resource.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,11 +13,11 @@
 #include "doctor/doctor.h"
 #include "doctor/probe.h"
 #include "doctor/report.h"
+#include "serve/descriptors.h"
 
 namespace http01 {
 namespace {
 
-constexpr int kExitUnavailable = 69;  // sysexits.h
 // Each has some thirty look-ups under way at first, a descriptor each.
 constexpr std::size_t kExaminedAtOnce = 24;
 
@@ -32,13 +32,6 @@ bool wants_colors() {
   const char* const terminal = std::getenv("TERM");
   return ::isatty(STDOUT_FILENO) == 1 && (no_color == nullptr || *no_color == '\0') &&
          terminal != nullptr && std::string_view(terminal) != "dumb";
-}
-
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 std::vector<doctor::Evidence> examine(const Config& config, const Options& options) {
@@ -74,7 +67,7 @@ int check(Config config, const Options& options) {
   if (options.probe) {
     if (const auto loaded = doctor::load_probe(); !loaded) {
       std::fprintf(stderr, "http01-relay: --probe: %s\n", loaded.error().c_str());
-      return kExitUnavailable;
+      return EX_UNAVAILABLE;
     }
   }
   raise_descriptor_limit();

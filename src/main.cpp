@@ -1,5 +1,6 @@
 // Which front door: options, a web server's FastCGI socket, or a CGI request.
 #include <fcntl.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -22,12 +23,6 @@ namespace {
 
 using namespace http01;
 
-// sysexits.h has these too, as macros.
-constexpr int kExitUsage = 64;
-constexpr int kExitUnavailable = 69;
-constexpr int kExitOutput = 74;
-constexpr int kExitConfig = 78;
-
 // Not by <iostream>: its objects are set up at every start, and under CGI each request is one.
 void print(std::FILE* to, const std::string& text) { std::fwrite(text.data(), 1, text.size(), to); }
 
@@ -35,23 +30,23 @@ void print(std::FILE* to, const std::string& text) { std::fwrite(text.data(), 1,
 int printed(int status) {
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
   print(stderr, "http01-relay: standard output cannot be written\n");
-  return kExitOutput;
+  return EX_IOERR;
 }
 
 int usage(const std::string& fault) {
   if (!fault.empty()) print(stderr, "http01-relay: " + fault + "\n\n");
   print(stderr, usage_text());
-  return kExitUsage;
+  return EX_USAGE;
 }
 
 int unavailable(const std::string& fault) {
   print(stderr, "http01-relay: " + fault + "\n");
-  return kExitUnavailable;
+  return EX_UNAVAILABLE;
 }
 
 int config_faults(const ConfigFaults& faults) {
   for (const std::string& fault : faults) print(stderr, fault + "\n");
-  return kExitConfig;
+  return EX_CONFIG;
 }
 
 // A descriptor that is missing here would be given to the next socket, and the log written to it.

@@ -5,8 +5,9 @@
 #include <netinet/in.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
+
+#include "base/ascii.h"
 
 namespace http01::base {
 namespace {
@@ -15,9 +16,7 @@ constexpr std::array<std::uint8_t, 12> kMappedPrefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 
 
 // 0 for what is no port.
 std::uint16_t parse_port(std::string_view text) {
-  std::uint16_t port = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  return error == std::errc{} && end == text.data() + text.size() ? port : std::uint16_t{0};
+  return parse_number<std::uint16_t>(text).value_or(std::uint16_t{0});
 }
 
 // An address with the interface it is to be reached by: "fe80::1%eth0" or "fe80::1%2".
@@ -33,9 +32,8 @@ std::optional<Endpoint> parse_scoped(std::string_view text) {
   if (interface.find('\0') != std::string::npos) return std::nullopt;
   endpoint.scope = ::if_nametoindex(interface.c_str());
   if (endpoint.scope == 0) {
-    const char* const last = interface.data() + interface.size();
-    const auto [end, error] = std::from_chars(interface.data(), last, endpoint.scope);
-    if (error != std::errc{} || end != last || endpoint.scope == 0) return std::nullopt;
+    endpoint.scope = parse_number<std::uint32_t>(interface).value_or(0);
+    if (endpoint.scope == 0) return std::nullopt;
   }
   return endpoint;
 }
@@ -70,6 +68,11 @@ IpAddress IpAddress::client_network() const {
   network.v6 = true;
   std::copy_n(octets.begin(), 8, network.octets.begin());
   return network;
+}
+
+bool IpAddress::is_loopback() const {
+  return v6 ? *this == IpAddress{true, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}}
+            : octets[0] == 127;
 }
 
 std::optional<Endpoint> Endpoint::parse(std::string_view text, std::uint16_t default_port) {

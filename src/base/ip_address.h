@@ -25,6 +25,8 @@ struct IpAddress {
   // IPv4-mapped address (::ffff:192.0.2.1) is the IPv4 address.
   IpAddress client_network() const;
 
+  bool is_loopback() const;  // 127.0.0.0/8, ::1
+
   bool operator==(const IpAddress&) const = default;
 };
 

@@ -19,10 +19,6 @@ using protocol::Name;
 constexpr std::chrono::milliseconds kLongDeadline{8000};
 constexpr std::chrono::minutes kLongLife{5};
 
-bool is_loopback(const base::IpAddress& address) {
-  return address.v6 ? address == base::IpAddress::parse("::1") : address.octets[0] == 127;
-}
-
 class Adviser {
  public:
   explicit Adviser(const Config& config) : config_(config) {}
@@ -110,7 +106,7 @@ class Adviser {
   void dns() {
     const auto& servers = config_.dns.servers;
     const auto far = std::ranges::find_if_not(
-        servers, [](const base::Endpoint& server) { return is_loopback(server.address); });
+        servers, [](const base::Endpoint& server) { return server.address.is_loopback(); });
     if (config_.policy.require_dnssec && far != servers.end()) {
       say("dns.require_dnssec", "believes the word of " + far->text() +
                                     ", which comes over the network unprotected: use a validating "

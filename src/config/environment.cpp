@@ -1,12 +1,12 @@
 #include "config/environment.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
 #include <utility>
 
+#include "base/ascii.h"
 #include "config/values.h"
 
 namespace http01 {
@@ -15,19 +15,9 @@ namespace {
 using base::Failure;
 using base::Result;
 
-std::string_view trimmed(std::string_view text) {
-  while (text.starts_with(' ')) text.remove_prefix(1);
-  while (text.ends_with(' ')) text.remove_suffix(1);
-  return text;
-}
-
 Result<std::int64_t> parse_number(std::string_view text, std::int64_t least, std::int64_t most) {
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error == std::errc{} && end == text.data() + text.size() && number >= least &&
-      number <= most) {
-    return number;
-  }
+  const auto number = base::parse_number<std::int64_t>(text);
+  if (number && *number >= least && *number <= most) return *number;
   return Failure{in_quotes(text) + " is no such number, allowed is a whole number, " +
                  std::to_string(least) + " to " + std::to_string(most)};
 }
@@ -38,10 +28,8 @@ Result<std::optional<LogLevel>> parse_rust_log(std::string_view text) {
   constexpr std::string_view kModule = "relay_server";
   std::optional<LogLevel> of_all;
   std::optional<LogLevel> of_module;
-  for (std::size_t at = 0; at <= text.size();) {
-    const std::size_t comma = std::min(text.find(',', at), text.size());
-    const std::string_view directive = trimmed(text.substr(at, comma - at));
-    at = comma + 1;
+  while (!text.empty()) {
+    const std::string_view directive = base::trimmed(base::split_off(text, ','));
     if (directive.empty()) continue;
     if (directive == kModule) {
       of_module = LogLevel::kTrace;
@@ -49,12 +37,13 @@ Result<std::optional<LogLevel>> parse_rust_log(std::string_view text) {
     }
     const std::size_t equals = directive.find('=');
     const bool has_module = equals != std::string_view::npos;
-    auto level = parse_log_level(has_module ? trimmed(directive.substr(equals + 1)) : directive);
+    auto level =
+        parse_log_level(has_module ? base::trimmed(directive.substr(equals + 1)) : directive);
     if (!level) {
       return Failure{level.error() + ", alone or as \"relay_server=debug\", with commas between"};
     }
     if (!has_module) of_all = *level;
-    if (has_module && trimmed(directive.substr(0, equals)) == kModule) of_module = *level;
+    if (has_module && base::trimmed(directive.substr(0, equals)) == kModule) of_module = *level;
   }
   return of_module ? of_module : of_all;
 }

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/ascii.h"
 #include "config/keys.h"
 #include "config/values.h"
 
@@ -36,7 +37,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 std::string nearest(std::string_view written, const std::vector<std::string>& candidates) {
   constexpr std::size_t kMaxWord = 64;  // no key is half as long
   if (written.size() > kMaxWord) return {};
-  const std::string word = lowered(written);
+  const std::string word = base::lowered(written);
   std::string best;
   std::size_t best_distance = kMaxWord;
   for (const std::string& candidate : candidates) {
@@ -47,12 +48,6 @@ std::string nearest(std::string_view written, const std::vector<std::string>& ca
     best_distance = distance;
   }
   return best;
-}
-
-std::string joined(const std::vector<std::string>& words) {
-  std::string out;
-  for (const std::string& word : words) out += (out.empty() ? "" : ", ") + word;
-  return out;
 }
 
 std::string did_you_mean(const std::string& what) {
@@ -78,14 +73,14 @@ std::string unknown_key(const std::string& table, const std::string& name) {
   }
   const std::string guess = nearest(name, here);
   if (!guess.empty()) return "unknown key" + did_you_mean(guess);
-  if (here.empty()) return "unknown key, allowed are the tables " + joined(config_tables());
-  return "unknown key, allowed are " + joined(here);
+  if (here.empty()) return "unknown key, allowed are the tables " + base::joined(config_tables());
+  return "unknown key, allowed are " + base::joined(here);
 }
 
 std::string unknown_table(const std::string& name) {
   const std::string guess = nearest(name, config_tables());
   if (!guess.empty()) return "unknown table" + did_you_mean(guess);
-  return "unknown table, allowed are " + joined(config_tables());
+  return "unknown table, allowed are " + base::joined(config_tables());
 }
 
 }  // namespace http01

@@ -2,20 +2,21 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
+
 namespace http01 {
 
 // A literal string where that saves escapes, as in patterns; else a basic one (TOML 1.0, "String").
 std::string toml_string(std::string_view text) {
   const auto has = [&](auto test) { return std::ranges::any_of(text, test); };
-  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
   const auto needs_escape = [](char c) { return c == '"' || c == '\\'; };
-  if (has(needs_escape) && !has(is_control) && text.find('\'') == std::string_view::npos) {
+  if (has(needs_escape) && !has(base::is_control) && text.find('\'') == std::string_view::npos) {
     return "'" + std::string(text) + "'";
   }
   constexpr std::string_view kHex = "0123456789ABCDEF";
   std::string out = "\"";
   for (const char c : text) {
-    if (is_control(c)) {
+    if (base::is_control(c)) {
       out += "\\u00";
       out += kHex[static_cast<unsigned char>(c) >> 4];
       out += kHex[static_cast<unsigned char>(c) & 0xf];
@@ -28,12 +29,7 @@ std::string toml_string(std::string_view text) {
 }
 
 std::string toml_list(const std::vector<std::string>& texts) {
-  std::string out = "[";
-  for (const std::string& text : texts) {
-    if (out.size() > 1) out += ", ";
-    out += toml_string(text);
-  }
-  return out + "]";
+  return "[" + base::joined(texts, ", ", toml_string) + "]";
 }
 
 void add_wrong_type(const FileValue& value, std::string_view allowed, Problems& problems) {

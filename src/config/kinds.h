@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/ascii.h"
 #include "config/keys.h"
 #include "config/values.h"
 
@@ -122,12 +123,12 @@ ConfigKey choice(std::string_view table, std::string_view name,
   return text(
       table, name, at,
       [words](std::string_view text) -> base::Result<Value> {
-        std::string allowed;
         for (const auto& [word, value] : words) {
           if (word == text) return value;
-          allowed += (allowed.empty() ? "" : ", ") + in_quotes(word);
         }
-        return base::Failure{in_quotes(text) + " is unknown, allowed is one of " + allowed};
+        const auto quoted = [](const auto& row) { return in_quotes(row.first); };
+        return base::Failure{in_quotes(text) + " is unknown, allowed is one of " +
+                             base::joined(words, ", ", quoted)};
       },
       [words](Value value) {
         for (const auto& [word, of] : words) {

@@ -5,13 +5,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <iterator>
-#include <system_error>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/fd.h"
+#include "base/posix.h"
 #include "config/environment.h"
 #include "config/guess.h"
 #include "config/keys.h"
@@ -33,8 +33,8 @@ constexpr std::size_t kMaxFileOctets = 1'048'576;
 // "dns", but in quotes what is no bare key.
 std::string key_text(const std::string& key) {
   const bool bare = !key.empty() && key.size() <= 64 && std::ranges::all_of(key, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-';
+    const char lower = base::to_lower(c);
+    return (lower >= 'a' && lower <= 'z') || base::is_digit(c) || c == '_' || c == '-';
   });
   return bare ? key : in_quotes(key);
 }
@@ -223,8 +223,7 @@ struct ReadFault {
 };
 
 Failure<ReadFault> last_error() {
-  return {{"cannot be read: " + std::generic_category().message(errno),
-           errno == ENOENT || errno == ENOTDIR}};
+  return {{"cannot be read: " + base::error_text(errno), errno == ENOENT || errno == ENOTDIR}};
 }
 
 enum class Reads { kFirst, kAgain };
@@ -240,13 +239,8 @@ Result<std::string, ReadFault> read_text(const std::string& path, Reads reads) {
     return Failure{ReadFault{"cannot be read again: not a regular file"}};
   }
   std::string text;
-  std::array<char, 16384> buffer;
-  while (text.size() <= kMaxFileOctets) {
-    const ssize_t count = ::read(fd.get(), buffer.data(), buffer.size());
-    if (count == 0) return text;
-    if (count < 0 && errno != EINTR) return last_error();
-    if (count > 0) text.append(buffer.data(), static_cast<std::size_t>(count));
-  }
+  if (!base::read_up_to(fd.get(), kMaxFileOctets + 1, text)) return last_error();
+  if (text.size() <= kMaxFileOctets) return text;
   return Failure{ReadFault{"cannot be read: File too large, allowed is 1 MB"}};
 }
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/escape.h"
 #include "base/ip_address.h"
 
@@ -20,29 +21,18 @@ constexpr std::size_t kMaxQuoted = 100;
 constexpr std::size_t kMaxPrefixOctets =
     Name::kMaxLabelOctets - std::string_view("-wildcard").size();
 
-bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
-
 // Host labels only, the last not all digits: so no dotted quad either.
 bool is_host_name(const Name& name) {
-  return name.is_domain() ||
-         (name.label_count() == 1 && Name::is_host_label(name.first_label()) &&
-          !std::ranges::all_of(name.first_label(), [](char c) { return c >= '0' && c <= '9'; }));
+  return name.is_domain() || (name.label_count() == 1 && Name::is_host_label(name.first_label()) &&
+                              !std::ranges::all_of(name.first_label(), base::is_digit));
 }
 
 }  // namespace
 
-std::string lowered(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
-}
-
 std::string printable(std::string_view text) {
   std::string out;
   for (const char c : text) {
-    if (is_control(c) || static_cast<unsigned char>(c) >= 0x80) {
+    if (base::is_control(c) || static_cast<unsigned char>(c) >= 0x80) {
       base::append_octet_escape(out, c);
     } else {
       out += c;
@@ -101,7 +91,7 @@ base::Result<base::Pattern> parse_pattern(std::string_view text) {
 }
 
 base::Result<LogLevel> parse_log_level(std::string_view text) {
-  const std::string lower = lowered(text);
+  const std::string lower = base::lowered(text);
   const auto* const found = std::ranges::find_if(kLogLevels, [&](const LogLevelInfo& level) {
     return lower == level.word || (!lower.empty() && lower == level.also);
   });
@@ -111,7 +101,8 @@ base::Result<LogLevel> parse_log_level(std::string_view text) {
 }
 
 base::Result<std::string> parse_file_path(std::string_view text) {
-  if (text.starts_with('/') && !text.ends_with('/') && std::ranges::none_of(text, is_control)) {
+  if (text.starts_with('/') && !text.ends_with('/') &&
+      std::ranges::none_of(text, base::is_control)) {
     return std::string(text);
   }
   return Failure{in_quotes(text) +

@@ -16,9 +16,6 @@ namespace http01 {
 // No pattern has more groups than a person can count.
 constexpr std::int64_t kMaxCaptureGroup = 99;
 
-// ASCII letters only.
-std::string lowered(std::string_view text);
-
 // For messages: one line, nothing that a terminal would obey.
 std::string printable(std::string_view text);
 // The same in quotes, cut where it is long.

@@ -9,6 +9,8 @@
 #include <system_error>
 #include <utility>
 
+#include "base/posix.h"
+
 namespace http01::dns {
 namespace {
 
@@ -19,8 +21,6 @@ bool is_shortage(int error) {
   return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM ||
          error == EAGAIN;
 }
-
-bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
 }  // namespace
 
@@ -49,7 +49,7 @@ Exchange::Opened Exchange::open(const base::Endpoint& server, bool tcp,
     out_[1] = static_cast<std::uint8_t>(packet.size());
     std::ranges::copy(packet, out_.begin() + kPrefixOctets);
   } else if (::send(socket_.get(), packet.data(), packet.size(), MSG_NOSIGNAL) < 0 &&
-             !would_block(errno)) {
+             !base::would_block(errno)) {
     // A datagram for which there is no room is a lost one.
     return failed(errno);
   }
@@ -88,14 +88,14 @@ Exchange::Received Exchange::receive_datagram(std::span<std::uint8_t> buffer) {
     size = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
   } while (size < 0 && errno == EINTR);
   if (size >= 0) return {Received::What::kMessage, buffer.first(static_cast<std::size_t>(size))};
-  if (would_block(errno)) return {};
+  if (base::would_block(errno)) return {};
   return {Received::What::kError, {}};
 }
 
 // False if the connection is broken; a connection that could not be made says so here too.
 bool Exchange::write_some() {
   const ssize_t written = ::send(socket_.get(), out_.data(), out_.size(), MSG_NOSIGNAL);
-  if (written < 0) return would_block(errno) || errno == EINTR;
+  if (written < 0) return base::would_block(errno) || errno == EINTR;
   out_.erase(out_.begin(), out_.begin() + written);
   return true;
 }
@@ -124,7 +124,7 @@ Exchange::Received Exchange::receive_from_stream() {
     const int error = errno;
     in_.resize(had + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
     if (got > 0 || (got < 0 && error == EINTR)) continue;
-    if (got < 0 && would_block(error)) return {};
+    if (got < 0 && base::would_block(error)) return {};
     return {Received::What::kError, {}};
   }
 }

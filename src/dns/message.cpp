@@ -10,6 +10,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/ascii.h"
 #include "dns/chain.h"
 
 namespace http01::dns {
@@ -51,10 +52,6 @@ std::uint32_t u32(Bytes message, std::size_t at) {
 
 // RFC 2181 8: the sign bit makes it nothing.
 std::uint32_t ttl_of(std::uint32_t field) { return field >> 31 != 0 ? 0 : field; }
-
-std::uint8_t lower(std::uint8_t octet) {
-  return octet >= 'A' && octet <= 'Z' ? static_cast<std::uint8_t>(octet - 'A' + 'a') : octet;
-}
 
 void append_u16(std::vector<std::uint8_t>& packet, std::size_t value) {
   packet.push_back(static_cast<std::uint8_t>(value >> 8));
@@ -182,8 +179,7 @@ CaaRecord caa_of(const ldns_rr& rr) {
   };
   CaaRecord caa;
   caa.critical = (*ldns_rdf_data(ldns_rr_rdf(&rr, 0)) & kCaaCritical) != 0;
-  caa.tag = octets_of(*ldns_rr_rdf(&rr, 1), 1);  // behind its length
-  for (char& c : caa.tag) c = static_cast<char>(lower(static_cast<std::uint8_t>(c)));
+  caa.tag = base::lowered(octets_of(*ldns_rr_rdf(&rr, 1), 1));  // behind its length
   // ldns makes no part of a value that is empty.
   if (ldns_rr_rd_count(&rr) == 3) caa.value = octets_of(*ldns_rr_rdf(&rr, 2), 0);
   return caa;
@@ -334,6 +330,9 @@ Reply parse_reply(Bytes message, const Question& question, std::uint16_t id) {
   if (u16(message, 4) != 1 || message.size() < body_at) return {};
   const auto echoed = message.subspan(kHeaderOctets, expected.size());
   const std::size_t name_size = expected.size() - 4;
+  const auto lower = [](std::uint8_t octet) {
+    return static_cast<std::uint8_t>(base::to_lower(static_cast<char>(octet)));
+  };
   if (!std::ranges::equal(echoed.first(name_size), Bytes(expected).first(name_size), {}, lower) ||
       !std::ranges::equal(echoed.last(4), Bytes(expected).last(4))) {
     return {};

@@ -2,12 +2,13 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 
+#include "base/ascii.h"
 #include "base/fd.h"
+#include "base/posix.h"
 
 namespace http01::dns {
 namespace {
@@ -27,26 +28,12 @@ std::string_view take_word(std::string_view& line) {
   return word;
 }
 
-std::optional<std::string> read_file(int fd) {
-  std::string text(kMaxFile, '\0');
-  std::size_t size = 0;
-  while (size < text.size()) {
-    const ssize_t got = ::read(fd, text.data() + size, text.size() - size);
-    if (got < 0) return std::nullopt;
-    if (got == 0) break;
-    size += static_cast<std::size_t>(got);
-  }
-  text.resize(size);
-  return text;
-}
-
 }  // namespace
 
 std::vector<base::Endpoint> parse_resolv_conf(std::string_view text) {
   std::vector<base::Endpoint> servers;
   while (!text.empty() && servers.size() < kMaxServers) {
-    std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    std::string_view line = base::split_off(text, '\n');
     if (take_word(line) != "nameserver") continue;
     const auto server = base::Endpoint::parse(take_word(line), kDnsPort);
     if (server && std::ranges::count(servers, *server) == 0) servers.push_back(*server);
@@ -67,10 +54,10 @@ bool ResolvConf::refresh(base::TimePoint now) {
   if (stamp == stamp_) return first;
   // Should it be written to from here on, its stamp is already another one.
   const base::Fd file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  const auto text = file ? read_file(file.get()) : std::nullopt;
-  if (!text) return first;
+  std::string text;
+  if (!file || !base::read_up_to(file.get(), kMaxFile, text)) return first;
   stamp_ = stamp;
-  servers_ = parse_resolv_conf(*text);
+  servers_ = parse_resolv_conf(text);
   return true;
 }
 

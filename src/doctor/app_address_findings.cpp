@@ -21,10 +21,6 @@ using Action = ZoneLine::Action;
 
 constexpr std::size_t kShownOctets = 100;
 
-bool is_versioned(std::string_view text) {
-  return text.starts_with("v=") || text.starts_with("V=");
-}
-
 std::string shown(std::string_view text) {
   return "\"" + base::escaped(text, kShownOctets, true) + "\"";
 }
@@ -43,7 +39,7 @@ class Judge {
     alias();
     foreign();
     for (const TxtRecord& record : step_.answer.texts) {
-      if (is_versioned(record.text)) continue;
+      if (protocol::is_versioned(record.text)) continue;
       const auto address = protocol::read_app_address(policy_.app_id, record.text);
       address ? valid(record, *address) : malformed(record);
     }
@@ -74,10 +70,10 @@ class Judge {
   void foreign() {
     const auto& texts = step_.answer.texts;
     const auto versioned = std::ranges::find_if(
-        texts, [](const TxtRecord& record) { return is_versioned(record.text); });
+        texts, [](const TxtRecord& record) { return protocol::is_versioned(record.text); });
     if (versioned == texts.end() || is_told(FindingId::kTxtForeign)) return;
     const bool alone = std::ranges::all_of(
-        texts, [](const TxtRecord& record) { return is_versioned(record.text); });
+        texts, [](const TxtRecord& record) { return protocol::is_versioned(record.text); });
     found_.push_back(
         {FindingId::kTxtForeign, alone && counts_ ? Severity::kFault : Severity::kWarning,
          "TXT " + name().text() + " has " + shown(versioned->text) +

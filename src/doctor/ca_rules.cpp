@@ -2,29 +2,19 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/ip_address.h"
 #include "base/public_suffix.h"
 #include "doctor/reserved.h"
 
 namespace http01::doctor {
-namespace {
-
-std::string lowered(std::string_view text) {
-  std::string lower(text);
-  std::ranges::transform(lower, lower.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return lower;
-}
-
-}  // namespace
 
 SplitUrl split_url(std::string_view url) {
   SplitUrl parts;
   const std::size_t colon = url.find("://");
   if (colon == std::string_view::npos || colon == 0) return parts;
   parts.whole = true;
-  parts.scheme = lowered(url.substr(0, colon));
+  parts.scheme = base::lowered(url.substr(0, colon));
   url.remove_prefix(colon + 3);
   const std::size_t end = std::min(url.find_first_of("/?#"), url.size());
   std::string_view authority = url.substr(0, end);
@@ -36,11 +26,11 @@ SplitUrl split_url(std::string_view url) {
   if (const std::size_t close = authority.rfind(']');
       close != std::string_view::npos && authority.starts_with('[')) {
     parts.bracketed = true;
-    parts.host = lowered(authority.substr(1, close - 1));
+    parts.host = base::lowered(authority.substr(1, close - 1));
     authority.remove_prefix(close + 1);
   } else {
     const std::size_t size = std::min(authority.rfind(':'), authority.size());
-    parts.host = lowered(authority.substr(0, size));
+    parts.host = base::lowered(authority.substr(0, size));
     authority.remove_prefix(size);
   }
   if (!authority.empty()) parts.port = authority.substr(1);
@@ -60,7 +50,7 @@ std::string refusal_by_ca(int status, std::string_view location) {
   if (url.host.find('%') != std::string::npos) return "zone";
   if (const auto address = base::IpAddress::parse(url.host);
       address && address->v6 == url.bracketed) {
-    if (!special_purpose(*address).empty() && !is_loopback(*address)) return "reserved address";
+    if (!special_purpose(*address).empty() && !address->is_loopback()) return "reserved address";
   } else if (!base::ends_in_public_suffix(url.host)) {
     return "public suffix";
   }

@@ -4,6 +4,8 @@
 #include <array>
 #include <optional>
 
+#include "base/ascii.h"
+
 namespace http01::doctor {
 namespace {
 
@@ -20,19 +22,6 @@ constexpr std::size_t kMaxClimb = 16;
 constexpr std::array<std::string_view, 6> kKnownTags{"issue",     "issuewild", "iodef",
                                                      "issuemail", "issuevmc",  "contactemail"};
 
-bool is_blank(char c) { return c == ' ' || c == '\t'; }
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
-  return text;
-}
-
-bool same_name(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, {}, lower, lower);
-}
-
 // RFC 8659 4.2: "ca.example; tag=value; tag=value".
 struct IssueValue {
   std::string_view ca;
@@ -43,26 +32,22 @@ struct IssueValue {
 
 IssueValue read_issue(std::string_view value) {
   IssueValue issue;
-  const std::size_t end = std::min(value.find(';'), value.size());
-  issue.ca = trimmed(value.substr(0, end));
-  std::string_view rest = value.substr(std::min(end + 1, value.size()));
-  while (!rest.empty()) {
-    const std::size_t next = std::min(rest.find(';'), rest.size());
-    const std::string_view parameter = trimmed(rest.substr(0, next));
-    rest.remove_prefix(std::min(next + 1, rest.size()));
+  issue.ca = base::trimmed(base::split_off(value, ';'));
+  while (!value.empty()) {
+    const std::string_view parameter = base::trimmed(base::split_off(value, ';'));
     if (parameter.empty()) continue;
     const std::size_t equals = parameter.find('=');
     if (equals == std::string_view::npos) {
       issue.sound = false;
       continue;
     }
-    const std::string_view tag = trimmed(parameter.substr(0, equals));
-    const std::string_view text = trimmed(parameter.substr(equals + 1));
+    const std::string_view tag = base::trimmed(parameter.substr(0, equals));
+    const std::string_view text = base::trimmed(parameter.substr(equals + 1));
     // Twice is never fulfilled (RFC 8657 3).
-    if (same_name(tag, "validationmethods")) {
+    if (base::equal_ignoring_case(tag, "validationmethods")) {
       if (issue.methods) issue.sound = false;
       issue.methods = text;
-    } else if (same_name(tag, "accounturi")) {
+    } else if (base::equal_ignoring_case(tag, "accounturi")) {
       if (issue.account) issue.sound = false;
       issue.account = text;
     }
@@ -72,9 +57,7 @@ IssueValue read_issue(std::string_view value) {
 
 bool allows_http01(std::string_view methods) {
   while (!methods.empty()) {
-    const std::size_t comma = std::min(methods.find(','), methods.size());
-    if (trimmed(methods.substr(0, comma)) == "http-01") return true;
-    methods.remove_prefix(std::min(comma + 1, methods.size()));
+    if (base::trimmed(base::split_off(methods, ',')) == "http-01") return true;
   }
   return false;
 }
@@ -89,12 +72,12 @@ CaaVerdict judge_records(const std::vector<CaaRecord>& records, std::string_view
       return CaaVerdict::kCritical;
     }
     if (record.tag == "issuewild") {
-      result.issuewild_would |= same_name(read_issue(record.value).ca, ca);
+      result.issuewild_would |= base::equal_ignoring_case(read_issue(record.value).ca, ca);
     }
     if (record.tag != "issue") continue;
     any_issue = true;
     const IssueValue issue = read_issue(record.value);
-    if (!issue.sound || !same_name(issue.ca, ca)) continue;
+    if (!issue.sound || !base::equal_ignoring_case(issue.ca, ca)) continue;
     named = true;
     if (issue.methods && !allows_http01(*issue.methods)) continue;
     by_method = true;

@@ -11,6 +11,8 @@
 #include <memory>
 #include <string_view>
 #include <vector>
+
+#include "base/ascii.h"
 #endif
 
 namespace http01::doctor {
@@ -101,20 +103,13 @@ const Curl& curl() {
   return kCurl;
 }
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
 // The value of a header line of this name, in any case; nothing for another.
 bool read_header(std::string_view line, std::string_view name, std::string& value) {
   if (line.size() <= name.size() || line[name.size()] != ':' ||
-      !std::ranges::equal(line.substr(0, name.size()), name, {}, lower)) {
+      !base::equal_ignoring_case(line.substr(0, name.size()), name)) {
     return false;
   }
-  std::string_view text = line.substr(name.size() + 1);
-  while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) {
-    text.remove_suffix(1);
-  }
-  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
-  value = text.substr(0, kMaxHeader);
+  value = base::trimmed(line.substr(name.size() + 1), " \t\r\n").substr(0, kMaxHeader);
   return true;
 }
 

@@ -11,8 +11,4 @@ namespace http01::doctor {
 // "private (RFC 1918)"; "" for an address that anybody may have.
 std::string_view special_purpose(const base::IpAddress& address);
 
-inline bool is_loopback(const base::IpAddress& address) {
-  return special_purpose(address).starts_with("loopback");
-}
-
 }  // namespace http01::doctor

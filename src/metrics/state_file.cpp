@@ -7,9 +7,9 @@
 
 #include <cerrno>
 #include <cstring>
-#include <system_error>
 #include <utility>
 
+#include "base/posix.h"
 #include "metrics/mapping_guard.h"
 
 namespace http01 {
@@ -46,9 +46,7 @@ struct flock lock_of(std::size_t octet) {
   return lock;
 }
 
-std::string last_error(const std::string& path) {
-  return path + ": " + std::generic_category().message(errno);
-}
+std::string last_error(const std::string& path) { return path + ": " + base::error_text(errno); }
 
 bool is_of_layout(int fd, const Header& wanted) {
   struct stat file {};
@@ -91,8 +89,7 @@ bool may_be_replaced(int fd) {
 bool is_same_file(int one, int other) {
   struct stat a {};
   struct stat b {};
-  return ::fstat(one, &a) == 0 && ::fstat(other, &b) == 0 && a.st_dev == b.st_dev &&
-         a.st_ino == b.st_ino;
+  return ::fstat(one, &a) == 0 && ::fstat(other, &b) == 0 && base::is_same_file(a, b);
 }
 
 std::string not_ours(const std::string& path) {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/escape.h"
 #include "doctor/report.h"
+#include "pages/form.h"
 #include "protocol/explain.h"
 
 namespace http01::doctor {
@@ -14,37 +14,8 @@ using protocol::Reason;
 
 constexpr std::string_view kHtml = "text/html; charset=utf-8";
 constexpr std::string_view kJson = "application/json";
-// A domain has 253 octets; what is longer is none, but is shown as what it is.
+// A domain has 253 bytes; what is longer is none, but is shown as what it is.
 constexpr std::size_t kMaxDomain = 300;
-
-int hex(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-// As forms are sent (application/x-www-form-urlencoded).
-std::string decoded(std::string_view text) {
-  std::string octets;
-  for (std::size_t i = 0; i < text.size() && octets.size() < kMaxDomain; ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && hex(text[i + 1]) >= 0 && hex(text[i + 2]) >= 0) {
-      octets += static_cast<char>(hex(text[i + 1]) * 16 + hex(text[i + 2]));
-      i += 2;
-    } else {
-      octets += text[i] == '+' ? ' ' : text[i];
-    }
-  }
-  return octets;
-}
-
-std::string trimmed(std::string text) {
-  const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
-  text.erase(std::find_if_not(text.rbegin(), text.rend(), is_blank).base(), text.end());
-  text.erase(text.begin(), std::find_if_not(text.begin(), text.end(), is_blank));
-  return text;
-}
-
 // As the relay's own limits count clients.
 std::string client_of(const protocol::Request& request) {
   const auto address = base::IpAddress::parse(request.client);
@@ -54,16 +25,8 @@ std::string client_of(const protocol::Request& request) {
 }  // namespace
 
 CheckQuery read_check_query(std::string_view query) {
-  CheckQuery asked;
-  if (query.starts_with('?')) query.remove_prefix(1);
-  while (!query.empty()) {
-    const std::size_t end = std::min(query.find('&'), query.size());
-    const std::string_view pair = query.substr(0, end);
-    query.remove_prefix(std::min(end + 1, query.size()));
-    if (pair.starts_with("domain=")) asked.domain = trimmed(decoded(pair.substr(7)));
-    if (pair == "format=json") asked.json = true;
-  }
-  return asked;
+  return {form_field(query, "domain").value_or("").substr(0, kMaxDomain),
+          form_field(query, "format") == "json"};
 }
 
 CheckPage::CheckPage(base::Loop& loop, const Config& config, OnReply on_reply)

@@ -1,9 +1,8 @@
 #include "pages/index_form.h"
 
-#include <algorithm>
-#include <charconv>
 #include <string>
 
+#include "pages/form.h"
 #include "protocol/gateway.h"
 
 namespace http01 {
@@ -13,43 +12,6 @@ using protocol::Name;
 using protocol::Policy;
 
 constexpr std::string_view kDefaultPort = ":443";
-
-// A value of application/x-www-form-urlencoded without the blanks around it; nothing where an
-// escape is none.
-std::optional<std::string> decoded(std::string_view value) {
-  std::string text;
-  for (std::size_t i = 0; i < value.size(); ++i) {
-    if (value[i] != '%') {
-      text += value[i] == '+' ? ' ' : value[i];
-      continue;
-    }
-    if (value.size() - i < 3) return std::nullopt;
-    unsigned char octet = 0;
-    const char* const digits = value.data() + i + 1;
-    const auto [end, error] = std::from_chars(digits, digits + 2, octet, 16);
-    if (error != std::errc{} || end != digits + 2) return std::nullopt;
-    text += static_cast<char>(octet);
-    i += 2;
-  }
-  const std::size_t first = text.find_first_not_of(' ');
-  if (first == std::string::npos) return std::string();
-  return text.substr(first, text.find_last_not_of(' ') - first + 1);
-}
-
-// The field's first value; nothing where it is not there or empty. What cannot be decoded is one
-// that nothing accepts.
-std::optional<std::string> field(std::string_view query, std::string_view name) {
-  if (query.starts_with('?')) query.remove_prefix(1);
-  while (!query.empty()) {
-    const std::string_view pair = query.substr(0, query.find('&'));
-    query.remove_prefix(std::min(pair.size() + 1, query.size()));
-    if (!pair.starts_with(name) || pair.substr(name.size()).substr(0, 1) != "=") continue;
-    auto value = decoded(pair.substr(name.size() + 1)).value_or("%");
-    if (value.empty()) return std::nullopt;
-    return value;
-  }
-  return std::nullopt;
-}
 
 // A Host that is a domain, by the rules that its challenges are held to.
 std::optional<Name> read_domain(const Policy& policy, std::string_view text) {
@@ -78,7 +40,7 @@ std::optional<Name> read_entry(const Policy& policy, std::string_view text) {
 IndexForm read_index_form(const Policy& policy, const protocol::Request& request) {
   IndexForm form;
   const std::string_view query = request.query();
-  if (const auto text = field(query, IndexForm::kDomainField)) {
+  if (const auto text = form_field(query, IndexForm::kDomainField)) {
     form.domain = read_domain(policy, *text);
     if (!form.domain) {
       form.faults.emplace_back(
@@ -94,7 +56,7 @@ IndexForm read_index_form(const Policy& policy, const protocol::Request& request
              !protocol::is_gateway_name(policy.gateways, request.host.name)) {
     form.domain = request.host.name;
   }
-  if (auto text = field(query, IndexForm::kAppField)) {
+  if (auto text = form_field(query, IndexForm::kAppField)) {
     form.app = read_app(policy, std::move(*text));
     if (!form.app) {
       form.faults.emplace_back(
@@ -102,7 +64,7 @@ IndexForm read_index_form(const Policy& policy, const protocol::Request& request
           "and may be followed by a colon and a port from 1 to 65535.");
     }
   }
-  if (const auto text = field(query, IndexForm::kGatewayField)) {
+  if (const auto text = form_field(query, IndexForm::kGatewayField)) {
     form.entry = read_entry(policy, *text);
     if (!form.entry) form.faults.emplace_back("The gateway is none that this relay redirects to.");
   }

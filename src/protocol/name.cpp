@@ -2,13 +2,12 @@
 
 #include <array>
 
+#include "base/ascii.h"
 #include "base/char_set.h"
 #include "base/escape.h"
 
 namespace http01::protocol {
 namespace {
-
-constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 constexpr base::CharSet kDigits{base::kDigits};
 constexpr base::CharSet kHostChars{base::kLowerCase, base::kDigits, "-"};
@@ -18,7 +17,7 @@ constexpr base::CharSet kPlainChars{base::kLowerCase, base::kDigits, "-_"};
 constexpr std::array<char, 256> kPlain = [] {
   std::array<char, 256> plain{};
   for (std::size_t i = 0; i < plain.size(); ++i) {
-    const char c = lower(static_cast<char>(i));
+    const char c = base::to_lower(static_cast<char>(i));
     if (kPlainChars.has(c)) plain[i] = c;
   }
   return plain;
@@ -74,7 +73,7 @@ std::optional<Name> Name::from_wire(std::span<const std::uint8_t> wire) {
     const auto length = static_cast<unsigned char>(labels[at]);
     const std::size_t end = at + 1 + length;
     if (length == 0 || length > kMaxLabelOctets || end > labels.size()) return std::nullopt;
-    for (std::size_t i = at + 1; i < end; ++i) labels[i] = lower(labels[i]);
+    for (std::size_t i = at + 1; i < end; ++i) labels[i] = base::to_lower(labels[i]);
     at = end;
   }
   return name;

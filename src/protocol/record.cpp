@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
+#include <cstdint>
 
+#include "base/ascii.h"
 #include "base/char_set.h"
 #include "protocol/name.h"
 
@@ -16,30 +17,21 @@ constexpr std::array<std::string_view, 3> kReservedIds{"localhost", "gateway", "
 constexpr base::CharSet kIdChars{base::kLowerCase, base::kDigits};
 
 bool is_port(std::string_view text) {
-  if (text.empty() || text.front() == '0') return false;
-  std::uint16_t port = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  return error == std::errc{} && end == text.data() + text.size();
-}
-
-// SPF, DMARC, DKIM and their kin all begin so.
-bool is_versioned(std::string_view text) {
-  return text.size() >= 2 && (text[0] == 'v' || text[0] == 'V') && text[1] == '=';
+  return !text.starts_with('0') && base::parse_number<std::uint16_t>(text).has_value();
 }
 
 }  // namespace
 
+bool is_versioned(std::string_view text) {
+  return text.starts_with("v=") || text.starts_with("V=");
+}
+
 std::optional<AppAddress> read_app_address(const base::Pattern& app_id, std::string_view text) {
   const std::size_t colon = text.find(':');
   if (colon == std::string_view::npos || !is_port(text.substr(colon + 1))) return std::nullopt;
-  AppAddress address{std::string(text.substr(0, colon)), std::string(text.substr(colon + 1))};
+  AppAddress address{base::lowered(text.substr(0, colon)), std::string(text.substr(colon + 1))};
   if (address.id.empty() || address.id.size() > Name::kMaxLabelOctets) return std::nullopt;
-  if (!kIdChars.holds_all(address.id)) {
-    for (char& c : address.id) {
-      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    }
-    if (!kIdChars.holds_all(address.id)) return std::nullopt;
-  }
+  if (!kIdChars.holds_all(address.id)) return std::nullopt;
   if (std::ranges::find(kReservedIds, address.id) != kReservedIds.end()) return std::nullopt;
   if (!app_id.matches(address.id)) return std::nullopt;
   return address;

@@ -22,6 +22,10 @@ struct AppAddress {
 // The address that a record's text is, exactly: no blanks, no quotes, nothing before or behind.
 std::optional<AppAddress> read_app_address(const base::Pattern& app_id, std::string_view text);
 
+// A record of another kind, which a DNS wildcard lets shine through: SPF, DMARC, DKIM and their kin
+// all begin so.
+bool is_versioned(std::string_view text);
+
 // What the TXT records at one name say together.
 enum class RecordFault : std::uint8_t {
   kAbsent,  // none, or only somebody else's ("v=spf1 ...", which a DNS wildcard lets shine through)

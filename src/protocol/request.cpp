@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/char_set.h"
 #include "base/enum.h"
 #include "base/ip_address.h"
@@ -24,19 +25,10 @@ constexpr base::EnumWords<PathKind> kPaths{{{
     {PathKind::kOther, "/*"},
 }}};
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-std::string lowered(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) c = lower(c);
-  return result;
-}
-
 // Takes one ":digits" off the end and returns it.
 std::string_view split_port(std::string_view& value) {
   const std::size_t digits = static_cast<std::size_t>(
-      std::find_if_not(value.rbegin(), value.rend(), is_digit) - value.rbegin());
+      std::find_if_not(value.rbegin(), value.rend(), base::is_digit) - value.rbegin());
   if (digits == 0 || digits == value.size() || value[value.size() - digits - 1] != ':') return {};
   const std::string_view port = value.substr(value.size() - digits - 1);
   value.remove_suffix(port.size());
@@ -62,7 +54,8 @@ bool has_record_name(const Policy& policy, const Name& domain) {
 std::string_view without_authority(std::string_view uri) {
   if (uri.starts_with('/')) return uri;
   for (const std::string_view scheme : {"http://", "https://"}) {
-    if (uri.size() < scheme.size() || lowered(uri.substr(0, scheme.size())) != scheme) continue;
+    if (uri.size() < scheme.size() || base::lowered(uri.substr(0, scheme.size())) != scheme)
+      continue;
     uri.remove_prefix(scheme.size());
     return uri.substr(std::min(uri.find_first_of("/?#"), uri.size()));
   }
@@ -94,7 +87,7 @@ Host read_host(const Policy& policy, std::string_view value) {
   // 3.2.2.
   const std::string_view port = split_port(value);
   if (value.ends_with('.')) value.remove_suffix(1);
-  const std::string text = lowered(value);
+  const std::string text = base::lowered(value);
 
   if (is_ip_literal(text) || Name::is_host_label(text) ||
       std::ranges::find(policy.relay_hosts, text) != policy.relay_hosts.end()) {

@@ -3,21 +3,15 @@
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.h"
+
 namespace http01::protocol {
 namespace {
 
 using base::Failure;
 
-std::string lowered(std::string_view text) {
-  std::string lower(text);
-  std::ranges::transform(lower, lower.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  });
-  return lower;
-}
-
 bool is_host_char(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+  return (c >= 'a' && c <= 'z') || base::is_digit(c) || c == '-' || c == '.';
 }
 
 // Goes on with the label that ends before it; what may not stand in a host at all is told as such.
@@ -37,7 +31,7 @@ std::string_view last_label(std::string_view host) { return host.substr(host.rfi
 base::Result<TargetTemplate> TargetTemplate::parse(std::string_view text) {
   TargetTemplate parsed;
   parsed.text_ = text;
-  const std::string lower = lowered(text);
+  const std::string lower = base::lowered(text);
   std::string_view rest = lower;
 
   for (const std::string_view scheme : {"https://", "http://"}) {

@@ -13,8 +13,9 @@
 #include <array>
 #include <cerrno>
 #include <memory>
-#include <system_error>
 #include <type_traits>
+
+#include "base/posix.h"
 
 namespace http01 {
 namespace {
@@ -204,7 +205,7 @@ int add_rules(scmp_filter_ctx filter) {
 }
 
 Failure<std::string> failure(const char* what, int error) {
-  return {std::string(what) + ": " + std::generic_category().message(error)};
+  return {std::string(what) + ": " + base::error_text(error)};
 }
 
 }  // namespace

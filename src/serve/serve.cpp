@@ -1,7 +1,5 @@
 #include "serve/serve.h"
 
-#include <fcntl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +10,7 @@
 #include "config/load.h"
 #include "doctor/interfaces.h"
 #include "serve/confine.h"
+#include "serve/descriptors.h"
 #include "serve/service.h"
 #include "transport/cgi.h"
 #include "transport/fastcgi.h"
@@ -27,25 +26,6 @@ constexpr std::chrono::seconds kLogPatience{1};
 // Connections in a rush that are accepted before they can be read: as many again as the kernel
 // keeps (net.core.somaxconn), where there are descriptors enough.
 constexpr std::size_t kMaxUnread = 4096;
-
-// As many descriptors as the system lets us have: each request that waits holds its connection and
-// the sockets of its look-ups.
-std::size_t raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-  ::getrlimit(RLIMIT_NOFILE, &limit);
-  return limit.rlim_cur;
-}
-
-// Makes the kernel's table of descriptors as large as `count` of them need. It grows by itself as
-// they are opened, but in a process with threads each time waits for every processor to let go of
-// the old one. A rush of connections then met pauses of 100 ms in which nothing was accepted, and
-// the listening socket's queue overflowed.
-void make_room_for_descriptors(std::size_t count) {
-  const base::Fd last(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, static_cast<int>(count - 1)));
-}
 
 class Server {
  public:

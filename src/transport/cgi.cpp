@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "base/posix.h"
 #include "transport/variables.h"
 
 namespace http01::transport {
@@ -27,7 +28,7 @@ bool wait_until_ready(int fd, short events, base::TimePoint deadline) {
   }
 }
 
-bool is_passing(int error) { return error == EINTR || error == EAGAIN || error == EWOULDBLOCK; }
+bool is_passing(int error) { return error == EINTR || base::would_block(error); }
 
 // A web server that still writes the body when this process ends may take the answer for lost.
 void discard_body(int fd, std::size_t left, base::TimePoint deadline) {

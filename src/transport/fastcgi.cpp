@@ -10,6 +10,8 @@
 #include <system_error>
 #include <utility>
 
+#include "base/posix.h"
+
 namespace http01::transport {
 namespace {
 
@@ -42,7 +44,7 @@ constexpr int kReadsPerTurn = 16;
 // Reads of one turn from a connection whose octets are thrown away.
 constexpr int kDiscardsPerTurn = 16;
 
-bool would_wait(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR; }
+bool would_wait(int error) { return base::would_block(error) || error == EINTR; }
 
 // The flags are those of the socket, not of this process: systemd has it block whenever it runs a
 // command of a service with StandardInput=socket, ExecReload= too.
@@ -143,7 +145,7 @@ bool FastCgiServer::accept_some(std::size_t limit) {
       unread_.push_back(std::move(fd));
       continue;
     }
-    if (errno == EAGAIN || errno == EWOULDBLOCK) return true;
+    if (base::would_block(errno)) return true;
     if (errno != EINTR && errno != ECONNABORTED) return false;
   }
   return true;

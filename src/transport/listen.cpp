@@ -6,16 +6,17 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
-#include <system_error>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/clock.h"
 #include "base/ip_address.h"
+#include "base/posix.h"
 #include "transport/fastcgi.h"
 
 namespace http01::transport {
@@ -32,15 +33,13 @@ constexpr int kSystemdFd = 3;
 
 constexpr std::string_view kUnixPrefix = "unix:";
 
-std::string text_of(int error) { return std::generic_category().message(error); }
-
 base::Failure<ListenError> cannot_bind(std::string_view address, const std::string& why) {
   return base::Failure{ListenError{Kind::kCannotBind, std::string(address) + ": " + why}};
 }
 
-bool is_same_file(const struct stat& a, const struct stat& b) {
-  // The time too: an inode's number is used again as soon as it is free.
-  return a.st_dev == b.st_dev && a.st_ino == b.st_ino && a.st_mtim.tv_sec == b.st_mtim.tv_sec &&
+// The time too: the number of a socket that was closed is used again as soon as it is free.
+bool is_same_socket(const struct stat& a, const struct stat& b) {
+  return base::is_same_file(a, b) && a.st_mtim.tv_sec == b.st_mtim.tv_sec &&
          a.st_mtim.tv_nsec == b.st_mtim.tv_nsec;
 }
 
@@ -58,7 +57,7 @@ class PathLock {
       constexpr int kFlags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
       lock.fd_.reset(::open(lock.path_.c_str(), kFlags, 0600));
       if (!lock.fd_) {
-        const std::string why = text_of(errno);
+        const std::string why = base::error_text(errno);
         // Left behind by another user, perhaps; else there is something about the directory.
         struct stat file {};
         const bool in_the_way = ::lstat(lock.path_.c_str(), &file) == 0;
@@ -94,7 +93,7 @@ class PathLock {
     struct stat mine {};
     struct stat there {};
     return ::fstat(fd_.get(), &mine) == 0 && ::lstat(path_.c_str(), &there) == 0 &&
-           is_same_file(mine, there);
+           base::is_same_file(mine, there);
   }
 
   std::string path_;
@@ -104,17 +103,17 @@ class PathLock {
 // Unlinks a socket that nobody serves. Says what is in the way otherwise, "" for nothing.
 std::string make_room(const sockaddr_un& address) {
   struct stat file {};
-  if (::lstat(address.sun_path, &file) != 0) return errno == ENOENT ? "" : text_of(errno);
+  if (::lstat(address.sun_path, &file) != 0) return errno == ENOENT ? "" : base::error_text(errno);
   if (!S_ISSOCK(file.st_mode)) return "a file that is no socket is in the way";
   const base::Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!probe) return text_of(errno);
+  if (!probe) return base::error_text(errno);
   const auto* const peer = reinterpret_cast<const sockaddr*>(&address);
   // EAGAIN is a full backlog, EPROTOTYPE a socket of another type: both are somebody's.
   if (::connect(probe.get(), peer, sizeof address) == 0 || errno == EAGAIN || errno == EPROTOTYPE) {
     return "in use: another process listens there";
   }
-  if (errno != ECONNREFUSED) return text_of(errno);
-  return ::unlink(address.sun_path) == 0 || errno == ENOENT ? "" : text_of(errno);
+  if (errno != ECONNREFUSED) return base::error_text(errno);
+  return ::unlink(address.sun_path) == 0 || errno == ENOENT ? "" : base::error_text(errno);
 }
 
 base::Result<Listener, ListenError> open_unix(std::string_view text, mode_t mode) {
@@ -128,16 +127,16 @@ base::Result<Listener, ListenError> open_unix(std::string_view text, mode_t mode
   if (const std::string fault = make_room(address); !fault.empty()) return cannot_bind(text, fault);
   Listener listener;
   listener.socket.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!listener.socket) return cannot_bind(text, text_of(errno));
+  if (!listener.socket) return cannot_bind(text, base::error_text(errno));
   // By the mask and not by a chmod() after bind(): there is no moment with a wider mode.
   const mode_t mask = ::umask(static_cast<mode_t>(~mode & 0777));
   const int bound =
       ::bind(listener.socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
   const int error = errno;
   ::umask(mask);
-  if (bound != 0) return cannot_bind(text, text_of(error));
+  if (bound != 0) return cannot_bind(text, base::error_text(error));
   if (::listen(listener.socket.get(), kBacklog) != 0) {
-    const std::string why = text_of(errno);
+    const std::string why = base::error_text(errno);
     ::unlink(address.sun_path);
     return cannot_bind(text, why);
   }
@@ -158,7 +157,7 @@ base::Result<Listener, ListenError> open_tcp(std::string_view text) {
       (endpoint->address.v6 && ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) ||
       ::bind(fd, reinterpret_cast<const sockaddr*>(&address), length) != 0 ||
       ::listen(fd, kBacklog) != 0) {
-    return cannot_bind(text, text_of(errno));
+    return cannot_bind(text, base::error_text(errno));
   }
   return listener;
 }
@@ -186,9 +185,7 @@ int take_systemd_count() {
   take("LISTEN_FDNAMES");
   // Meant for another process, which this one descends from.
   if (pid != std::to_string(::getpid()) || count.empty()) return 0;
-  int number = 0;
-  const auto [end, error] = std::from_chars(count.data(), count.data() + count.size(), number);
-  return error == std::errc{} && *end == '\0' && number >= 0 ? number : -1;
+  return std::max(base::parse_number<int>(count).value_or(-1), -1);
 }
 
 }  // namespace
@@ -211,7 +208,7 @@ SocketFile::~SocketFile() {
   const auto lock = PathLock::take(path_);
   if (!lock) return;  // the next one replaces it
   struct stat now {};
-  if (::lstat(path_.c_str(), &now) == 0 && is_same_file(now, file_)) ::unlink(path_.c_str());
+  if (::lstat(path_.c_str(), &now) == 0 && is_same_socket(now, file_)) ::unlink(path_.c_str());
 }
 
 std::string address_fault(std::string_view address) {
@@ -241,11 +238,8 @@ base::Result<Listener, ListenError> open_listener(std::string_view address, mode
 }
 
 std::optional<mode_t> parse_socket_mode(std::string_view text) {
-  mode_t mode = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, mode, 8);
-  if (error != std::errc{} || stop != end || mode > 0777) return std::nullopt;
-  return mode;
+  const auto mode = base::parse_number<mode_t>(text, 8);
+  return mode && *mode <= 0777 ? mode : std::nullopt;
 }
 
 base::Result<base::Fd> inherited_listener() {
@@ -265,7 +259,7 @@ base::Result<base::Fd> inherited_listener() {
   // libfcgi also takes a socket that is merely not connected, such as one of UDP.
   if (!standard_input_is_fastcgi() || !is_listening_stream(STDIN_FILENO)) return base::Fd();
   base::Fd listener(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
-  if (!listener) return base::Failure{"descriptor 0: " + text_of(errno)};
+  if (!listener) return base::Failure{"descriptor 0: " + base::error_text(errno)};
   // Nothing that is opened later becomes the standard input by chance.
   const base::Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   if (null) ::dup2(null.get(), STDIN_FILENO);

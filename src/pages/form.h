@@ -1,0 +1,15 @@
+// What a browser sends for a form: the query of a URL (application/x-www-form-urlencoded, WHATWG
+// URL Standard 5.1). Pure; never throws, whatever the octets.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace http01 {
+
+// The field's first value, decoded, without the blanks around it; nothing where the field is not
+// there or empty. An escape that is none stays as it is. The query may begin with its "?".
+std::optional<std::string> form_field(std::string_view query, std::string_view name);
+
+}  // namespace http01
