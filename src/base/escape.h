@@ -18,7 +18,4 @@ std::string escaped(std::string_view octets, std::size_t most, bool spaces = fal
 void append_escaped(std::string& text, std::string_view octets, std::size_t most,
                     bool spaces = false);
 
-// For the text and the quoted attributes of an HTML page.
-std::string html_escaped(std::string_view text);
-
 }  // namespace http01::base

@@ -129,9 +129,9 @@ Doctor::~Doctor() {
   while (!examinations_.empty()) forget(examinations_.begin()->first);
 }
 
-void Doctor::use(const Config& config) {
+void Doctor::reconfigure(const Config& config) {
   config_ = &config;
-  relay_->use(config);
+  relay_->reconfigure(config);
   serving_->reconfigure(config.dns, "");
   dns::Settings unchecked = config.dns;
   unchecked.checking = false;

@@ -38,7 +38,7 @@ class Doctor final : private dns::Engine::Observer {
   // Whoever asked has gone.
   void forget(Id id);
   // From now on, also for those that are under way.
-  void use(const Config& config);
+  void reconfigure(const Config& config);
 
  private:
   // Who is asked: the resolver that serves, the same without validation, each server alone.

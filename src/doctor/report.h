@@ -1,5 +1,5 @@
-// What the doctor says: evidence and findings as text for a terminal, as a JSON object, as an HTML
-// page. Nothing from outside gets in unescaped. Pure; never throws.
+// What the doctor says: evidence and findings as text for a terminal and as a JSON object. Nothing
+// from outside gets in unescaped. Pure; never throws.
 #pragma once
 
 #include <string>
@@ -24,10 +24,7 @@ std::string to_text(const Report& report, bool colors);
 // One object on one line, without the line's end. Its members are in http01-relay(8).
 std::string to_json(const Report& report);
 
-// The whole page; `report` may be nullptr: then it only has the form to ask with.
-std::string to_html(const Report* report, std::string_view asked);
-
-// Used by all three.
+// Used by both, and by the page /check.
 std::vector<std::string> records_of(const protocol::Answer& answer);
 std::string of_whom(const Step& step);  // "192.0.2.53:53, 1.2 ms"
 std::string milliseconds(base::Duration duration);

@@ -1,25 +1,83 @@
 #include "pages/check_page.h"
 
-#include <algorithm>
-#include <utility>
-
-#include "doctor/report.h"
+#include "base/escape.h"
 #include "pages/form.h"
-#include "protocol/explain.h"
+#include "pages/html.h"
 
-namespace http01::doctor {
+namespace http01 {
 namespace {
 
-using protocol::Reason;
-
-constexpr std::string_view kHtml = "text/html; charset=utf-8";
-constexpr std::string_view kJson = "application/json";
 // A domain has 253 bytes; what is longer is none, but is shown as what it is.
 constexpr std::size_t kMaxDomain = 300;
-// As the relay's own limits count clients.
-std::string client_of(const protocol::Request& request) {
-  const auto address = base::IpAddress::parse(request.client);
-  return address ? address->client_network().text() : std::string();
+constexpr std::size_t kShownOctets = 253;
+
+std::string form(std::string_view asked) {
+  return "<form method=\"get\" action=\"/check\">\n<label>Domain\n<input name=\"domain\" value=\"" +
+         html_escaped(base::escaped(asked, kShownOctets)) +
+         "\" placeholder=\"app.example.com\" autocapitalize=\"none\" spellcheck=\"false\" "
+         "maxlength=\"253\" required></label>\n<button>Check</button>\n</form>\n";
+}
+
+std::string findings(const doctor::Findings& all) {
+  std::string page;
+  for (const doctor::Finding& finding : all) {
+    const std::string severity(to_string(finding.severity));
+    page.append("<div class=\"finding ").append(severity).append("\">\n<h3>").append(severity);
+    page.append(": ").append(html_escaped(to_string(finding.id))).append("</h3>\n<p>");
+    page.append(html_escaped(finding.text)).append("</p>\n");
+    for (const doctor::ZoneLine& line : finding.lines) {
+      const bool set = line.action == doctor::ZoneLine::Action::kSet;
+      page.append(set ? "<p>Set:</p>\n<pre>" : "<p>Remove:</p>\n<pre>");
+      page.append(html_escaped(line.line)).append("</pre>\n");
+    }
+    page += "</div>\n";
+  }
+  return page;
+}
+
+std::string row(const protocol::Question& question, const protocol::Answer& answer,
+                const std::string& by) {
+  std::string records;
+  for (const std::string& record : doctor::records_of(answer)) {
+    records += (records.empty() ? "" : "<br>") + html_escaped(record);
+  }
+  if (answer.outcome != protocol::Outcome::kData) {
+    records += (records.empty() ? "" : "<br>") + std::string(to_string(answer.outcome));
+  }
+  return "<tr><td>" + std::string(to_string(question.type)) + " " +
+         html_escaped(question.name.text()) + "</td><td>" + records + "</td><td>" +
+         std::to_string(answer.ttl_s) + " s</td><td>" + html_escaped(by) + "</td></tr>\n";
+}
+
+std::string steps(const doctor::Evidence& evidence) {
+  std::string page =
+      "<h2>What was asked</h2>\n<table>\n"
+      "<tr><th>question</th><th>answer</th><th>TTL</th><th>by</th></tr>\n";
+  for (const doctor::Step& step : evidence.steps) {
+    page += row(step.question, step.answer, of_whom(step));
+  }
+  for (const doctor::Opinion& opinion : evidence.opinions) {
+    for (const auto& [question, answer] : opinion.answers.entries()) {
+      page += row(question, answer, opinion.server + ", by itself");
+    }
+  }
+  return page + "</table>\n";
+}
+
+std::string verdict(const doctor::Report& report) {
+  const protocol::Reply& reply = report.evidence.reply;
+  const bool good = reply.reason == protocol::Reason::kOk;
+  std::string page =
+      "<h1>" + html_escaped(report.evidence.given) + "</h1>\n<p><strong>" +
+      (good ? "Challenges are redirected to the app" : "Challenges are not redirected") +
+      "</strong> (" + html_escaped(protocol::info(reply.reason).word) + ", " +
+      std::to_string(code(reply.response.status)) + "), " + tally(report.findings) + ".</p>\n";
+  if (good) {
+    const std::string& location = reply.response.location;
+    page += "<pre>" + html_escaped(location.substr(0, location.rfind('/') + 1)) + "{token}</pre>\n";
+  }
+  if (!is_explained(report)) page += "<pre>" + html_escaped(reply.response.body) + "</pre>\n";
+  return page;
 }
 
 }  // namespace
@@ -29,60 +87,20 @@ CheckQuery read_check_query(std::string_view query) {
           form_field(query, "format") == "json"};
 }
 
-CheckPage::CheckPage(base::Loop& loop, const Config& config, OnReply on_reply)
-    : loop_(loop), config_(&config), on_reply_(std::move(on_reply)) {}
-
-void CheckPage::use(const Config& config) {
-  config_ = &config;
-  if (doctor_) doctor_->use(config);
-}
-
-void CheckPage::answer(Id id, const protocol::Request& request) {
-  const CheckQuery query = read_check_query(request.query());
-  protocol::Reply reply;
-  reply.page = protocol::Page::kCheck;
-  if (query.domain.empty()) {
-    reply.response.content_type = kHtml;
-    reply.response.body = to_html(nullptr, "");
-    on_reply_(id, request, reply, base::Duration::zero());
-    return;
+std::string check_page(const doctor::Report* report, std::string_view asked) {
+  std::string page = html_head("Check a domain", "<meta name=\"robots\" content=\"noindex\">\n");
+  if (report == nullptr) {
+    page +=
+        "<h1>Check a domain</h1>\n<p>What this relay would answer a certificate authority, and "
+        "what is wrong with the domain's records.</p>\n";
+  } else {
+    page += verdict(*report) + findings(report->findings);
+    if (!report->evidence.steps.empty()) page += steps(report->evidence);
+    page += "<h2>Another one</h2>\n";
   }
-  const std::string client = client_of(request);
-  const auto of_client = std::ranges::count_if(
-      waiting_, [&](const auto& entry) { return entry.second.client == client; });
-  if (waiting_.size() >= kAtOnce ||
-      (!client.empty() && static_cast<std::size_t>(of_client) >= kAtOnceOfOneClient)) {
-    reply.reason = reply.response.reason = Reason::kOverloaded;
-    reply.response.status = protocol::info(Reason::kOverloaded).status;
-    reply.response.body = protocol::explain(config_->policy, request, Reason::kOverloaded,
-                                            "Too many domains are being checked.");
-    on_reply_(id, request, reply, base::Duration::zero());
-    return;
-  }
-  if (!doctor_) {
-    doctor_ = std::make_unique<Doctor>(
-        loop_, *config_, Doctor::Settings(),
-        [this](Id which, Evidence& evidence) { on_evidence(which, evidence); });
-  }
-  waiting_.emplace(id, Waiting{request, query, client});
-  doctor_->examine(id, query.domain);
+  page += form(asked);
+  page += kHtmlTail;
+  return page;
 }
 
-void CheckPage::forget(Id id) {
-  if (waiting_.erase(id) != 0) doctor_->forget(id);
-}
-
-void CheckPage::on_evidence(Id id, Evidence& evidence) {
-  const auto node = waiting_.extract(id);
-  if (!node) return;
-  const Waiting& waiting = node.mapped();
-  const Report report = make_report(config_->policy, std::move(evidence));
-  protocol::Reply reply;
-  reply.page = protocol::Page::kCheck;
-  reply.response.content_type = waiting.query.json ? kJson : kHtml;
-  reply.response.body =
-      waiting.query.json ? to_json(report) + "\n" : to_html(&report, waiting.query.domain);
-  on_reply_(id, waiting.request, reply, report.evidence.took);
-}
-
-}  // namespace http01::doctor
+}  // namespace http01

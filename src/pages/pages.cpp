@@ -2,12 +2,12 @@
 
 #include <string_view>
 
+#include "pages/html.h"
 #include "pages/index_page.h"
 
 namespace http01 {
 namespace {
 
-constexpr std::string_view kHtml = "text/html; charset=utf-8";
 constexpr std::string_view kPrometheusText = "text/plain; version=0.0.4; charset=utf-8";
 
 }  // namespace
@@ -17,7 +17,7 @@ void fill_page(const protocol::Policy& policy, const protocol::Request& request,
   protocol::Response& response = reply.response;
   switch (reply.page) {
     case protocol::Page::kNone:
-    case protocol::Page::kCheck:  // see doctor/check_page.h
+    case protocol::Page::kCheck:  // see pages/checks.h
       break;
     case protocol::Page::kHealth:
       response.body = "OK";
@@ -30,7 +30,7 @@ void fill_page(const protocol::Policy& policy, const protocol::Request& request,
       response.body = metrics();
       break;
     case protocol::Page::kIndex:
-      response.content_type = kHtml;
+      response.content_type = kHtmlType;
       response.body = index_page(policy, request);
       break;
   }

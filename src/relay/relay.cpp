@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "base/public_suffix.h"
-
 namespace http01 {
 
 using protocol::Answer;
@@ -20,26 +18,6 @@ namespace {
 // How old an answer may be that is to be fresh: /ready is asked by whoever likes, and the resolver
 // need not hear of each.
 constexpr std::chrono::seconds kFresh{1};
-
-// The addresses that count as one client. What is no address ("unix:", where another proxy stands
-// before the web server) says nothing about clients and is not counted.
-std::string client_key(const Request& request) {
-  const auto address = base::IpAddress::parse(request.client);
-  if (!address) return {};
-  const base::IpAddress network = address->client_network();
-  return {network.octets.begin(), network.octets.end()};
-}
-
-std::size_t count_of(const std::unordered_map<std::string, std::size_t>& counts,
-                     const std::string& key) {
-  const auto found = counts.find(key);
-  return found == counts.end() ? 0 : found->second;
-}
-
-void uncount(std::unordered_map<std::string, std::size_t>& counts, const std::string& key) {
-  const auto found = counts.find(key);
-  if (found != counts.end() && --found->second == 0) counts.erase(found);
-}
 
 // The turn of the loop in which a request came in is when it began.
 RequestTimes since(base::TimePoint begun, bool asked) {
@@ -87,7 +65,10 @@ void Relay::submit(Id id, Request request) {
     on_finished_({id, request, pending.known, since(loop_.now(), false)}, reply);
     return;
   }
-  if (!admit(request, pending)) {
+  Limits limits = config_->limits;
+  limits.in_flight = std::min(limits.in_flight, descriptor_limit_);
+  auto place = admission_.admit(limits, request);
+  if (!place) {
     // What is in the cache is never refused, be it not fresh.
     ask = settle(request, pending.known, reply, false);
     for (const Question& question : ask.questions) {
@@ -97,6 +78,7 @@ void Relay::submit(Id id, Request request) {
     on_finished_({id, request, pending.known, since(loop_.now(), false)}, reply);
     return;
   }
+  pending.place = std::move(*place);
   pending.request = std::move(request);
   pending.begun = loop_.now();
   pending.deadline = loop_.after(config_->deadline, [this, id] { on_deadline(id); });
@@ -104,25 +86,6 @@ void Relay::submit(Id id, Request request) {
   pending.waiting = ask.questions;
   pending_.emplace(id, std::move(pending));
   for (const Question& question : ask.questions) resolver_.ask(question, id, *this);
-}
-
-bool Relay::admit(const Request& request, Pending& pending) {
-  const Limits& limits = config_->limits;
-  if (pending_.size() >= std::min(limits.in_flight, descriptor_limit_)) return false;
-  pending.client = client_key(request);
-  if (request.host.kind == protocol::HostKind::kDomain) {
-    pending.domain = base::registrable_domain(request.host.text);
-  }
-  if (count_of(per_client_, pending.client) >= limits.in_flight_per_client) return false;
-  if (count_of(per_domain_, pending.domain) >= limits.in_flight_per_domain) return false;
-  if (!pending.client.empty()) ++per_client_[pending.client];
-  if (!pending.domain.empty()) ++per_domain_[pending.domain];
-  return true;
-}
-
-void Relay::release(const Pending& pending) {
-  uncount(per_client_, pending.client);
-  uncount(per_domain_, pending.domain);
 }
 
 void Relay::on_answer(dns::Resolver::Ticket ticket, const Question& question,
@@ -176,7 +139,7 @@ void Relay::finish(Id id, Reply reply) {
   const Pending& pending = node.mapped();
   loop_.cancel(pending.deadline);
   for (const Question& question : pending.waiting) resolver_.leave(question, id);
-  release(pending);
+  admission_.release(pending.place);
   if (pending.renewed) fresh_until_ = loop_.now() + kFresh;
   on_finished_({id, pending.request, pending.known, since(pending.begun, true)}, reply);
 }
@@ -187,7 +150,7 @@ void Relay::forget(Id id) {
   const Pending& pending = node.mapped();
   loop_.cancel(pending.deadline);
   for (const Question& question : pending.waiting) resolver_.leave(question, id);
-  release(pending);
+  admission_.release(pending.place);
 }
 
 }  // namespace http01

@@ -15,6 +15,7 @@
 #include "dns/resolver.h"
 #include "protocol/decide.h"
 #include "protocol/request_times.h"
+#include "relay/admission.h"
 
 namespace http01 {
 
@@ -39,7 +40,7 @@ class Relay final : private dns::Resolver::Listener {
   void forget(Id id);
 
   // Decides by this configuration from now on, also for those that wait.
-  void use(const Config& config) { config_ = &config; }
+  void reconfigure(const Config& config) { config_ = &config; }
 
   // At most so many wait for the DNS, whatever the configuration says.
   void set_in_flight_limit(std::size_t limit) { descriptor_limit_ = limit; }
@@ -54,8 +55,7 @@ class Relay final : private dns::Resolver::Listener {
     base::Loop::TimerId deadline = 0;
     bool renew = false;    // takes nothing from the cache that is to be fresh
     bool renewed = false;  // and there was such a thing
-    std::string client;    // what the limits count by
-    std::string domain;
+    Admission::Place place;
   };
 
   void on_answer(dns::Resolver::Ticket ticket, const protocol::Question& question,
@@ -63,8 +63,6 @@ class Relay final : private dns::Resolver::Listener {
   void on_deadline(Id id);
   void advance(Id id);
   void finish(Id id, protocol::Reply reply);
-  bool admit(const protocol::Request& request, Pending& pending);
-  void release(const Pending& pending);
   protocol::Ask settle(const protocol::Request& request, protocol::Answers& known,
                        protocol::Reply& reply, bool renew);
 
@@ -74,9 +72,8 @@ class Relay final : private dns::Resolver::Listener {
   OnFinished on_finished_;
   base::TimePoint fresh_until_;  // what is to be fresh is so in the cache
   std::size_t descriptor_limit_ = static_cast<std::size_t>(-1);
+  Admission admission_;
   std::unordered_map<Id, Pending> pending_;
-  std::unordered_map<std::string, std::size_t> per_client_;
-  std::unordered_map<std::string, std::size_t> per_domain_;
 };
 
 }  // namespace http01

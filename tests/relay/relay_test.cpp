@@ -275,7 +275,7 @@ BOOST_AUTO_TEST_CASE(a_new_configuration_holds_for_those_that_wait) {
   world.submit(1, "app.example.com");
   Config next;
   next.policy.domains_deny.push_back(*protocol::Name::from_text("example.com"));
-  world.relay.use(next);
+  world.relay.reconfigure(next);
   world.resolver.answer(World::txt("app.example.com"), txt_answer(kId + ":443"));
   settle(world.loop);
   BOOST_REQUIRE(world.replies.size() == 1u);

@@ -1,0 +1,74 @@
+#include "pages/checks.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "doctor/report.h"
+#include "pages/html.h"
+#include "protocol/explain.h"
+#include "relay/admission.h"
+
+namespace http01 {
+namespace {
+
+constexpr std::string_view kJsonType = "application/json";
+
+}  // namespace
+
+Checks::Checks(base::Loop& loop, const Config& config, OnReply on_reply)
+    : loop_(loop), config_(&config), on_reply_(std::move(on_reply)) {}
+
+void Checks::reconfigure(const Config& config) {
+  config_ = &config;
+  if (doctor_) doctor_->reconfigure(config);
+}
+
+void Checks::answer(Id id, const protocol::Request& request) {
+  const CheckQuery query = read_check_query(request.query());
+  protocol::Reply reply;
+  reply.page = protocol::Page::kCheck;
+  if (query.domain.empty()) {
+    reply.response.content_type = kHtmlType;
+    reply.response.body = check_page(nullptr, "");
+    on_reply_(id, request, reply, base::Duration::zero());
+    return;
+  }
+  const std::string client = client_key(request.client);
+  const auto of_client = std::ranges::count_if(
+      waiting_, [&](const auto& entry) { return entry.second.client == client; });
+  if (waiting_.size() >= kAtOnce ||
+      (!client.empty() && static_cast<std::size_t>(of_client) >= kAtOnceOfOneClient)) {
+    reply.reason = reply.response.reason = protocol::Reason::kOverloaded;
+    reply.response.status = protocol::info(protocol::Reason::kOverloaded).status;
+    reply.response.body = protocol::explain(config_->policy, request, protocol::Reason::kOverloaded,
+                                            "Too many domains are being checked.");
+    on_reply_(id, request, reply, base::Duration::zero());
+    return;
+  }
+  if (!doctor_) {
+    doctor_ = std::make_unique<doctor::Doctor>(
+        loop_, *config_, doctor::Doctor::Settings(),
+        [this](Id which, doctor::Evidence& evidence) { on_evidence(which, evidence); });
+  }
+  waiting_.emplace(id, Waiting{request, query, client});
+  doctor_->examine(id, query.domain);
+}
+
+void Checks::forget(Id id) {
+  if (waiting_.erase(id) != 0) doctor_->forget(id);
+}
+
+void Checks::on_evidence(Id id, doctor::Evidence& evidence) {
+  const auto node = waiting_.extract(id);
+  if (!node) return;
+  const Waiting& waiting = node.mapped();
+  const doctor::Report report = doctor::make_report(config_->policy, std::move(evidence));
+  protocol::Reply reply;
+  reply.page = protocol::Page::kCheck;
+  reply.response.content_type = waiting.query.json ? kJsonType : kHtmlType;
+  reply.response.body = waiting.query.json ? doctor::to_json(report) + "\n"
+                                           : check_page(&report, waiting.query.domain);
+  on_reply_(id, waiting.request, reply, report.evidence.took);
+}
+
+}  // namespace http01

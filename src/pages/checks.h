@@ -1,0 +1,55 @@
+// The examinations that the page /check asks for: each domain is examined and answered with the
+// report, as HTML, or as JSON with format=json. Never probes. A few examinations at once, fewer of
+// one client; beyond that the answer is overloaded. Lives on the loop; one thread; loop and
+// configuration must outlive it.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "doctor/doctor.h"
+#include "pages/check_page.h"
+
+namespace http01 {
+
+class Checks {
+ public:
+  using Id = doctor::Doctor::Id;
+  // The reply to the request, and how long the DNS took.
+  using OnReply = std::function<void(Id id, const protocol::Request& request,
+                                     protocol::Reply& reply, base::Duration took)>;
+
+  // Each may have about thirty look-ups under way.
+  static constexpr std::size_t kAtOnce = 8;
+  static constexpr std::size_t kAtOnceOfOneClient = 2;
+  static constexpr std::size_t kDescriptors = kAtOnce * 32;
+
+  Checks(base::Loop& loop, const Config& config, OnReply on_reply);
+
+  // on_reply is called once, perhaps at once, unless the request is forgotten.
+  void answer(Id id, const protocol::Request& request);
+  void forget(Id id);
+  void reconfigure(const Config& config);
+  std::size_t in_flight() const { return waiting_.size(); }
+
+ private:
+  struct Waiting {
+    protocol::Request request;
+    CheckQuery query;
+    std::string client;
+  };
+
+  void on_evidence(Id id, doctor::Evidence& evidence);
+
+  base::Loop& loop_;
+  const Config* config_;
+  OnReply on_reply_;
+  // Made when it is first needed: most processes never do.
+  std::unique_ptr<doctor::Doctor> doctor_;
+  std::map<Id, Waiting> waiting_;
+};
+
+}  // namespace http01

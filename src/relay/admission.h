@@ -1,0 +1,39 @@
+// The limits of requests that wait for the DNS: of all, of one client, of one registrable domain.
+// One thread; throws std::bad_alloc only.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "config/config.h"
+#include "protocol/request.h"
+
+namespace http01 {
+
+// The addresses that count as one client, from REMOTE_ADDR; "" for what is no address ("unix:",
+// where another proxy is before the web server), which says nothing about clients and is not
+// counted.
+std::string client_key(std::string_view client);
+
+class Admission {
+ public:
+  // What a request is counted by while it waits.
+  struct Place {
+    std::string client;
+    std::string domain;
+  };
+
+  // Nothing where a limit is reached. Whoever has a place gives it back.
+  std::optional<Place> admit(const Limits& limits, const protocol::Request& request);
+  void release(const Place& place);
+
+ private:
+  std::size_t waiting_ = 0;
+  std::unordered_map<std::string, std::size_t> per_client_;
+  std::unordered_map<std::string, std::size_t> per_domain_;
+};
+
+}  // namespace http01
