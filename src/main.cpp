@@ -100,8 +100,8 @@ int run_on_own_socket(const Options& options) {
   const auto mode = transport::parse_socket_mode(options.socket_mode);
   if (!mode) return usage("--socket-mode: an octal mode such as 0660");
   // Before the configuration: wrong usage is told as such whatever that is like.
-  if (const std::string fault = transport::address_fault(options.listen); !fault.empty()) {
-    return usage(fault);
+  if (const auto checked = transport::check_listen_address(options.listen); !checked) {
+    return usage(checked.error());
   }
   auto config = load_config(options.config, process_environment());
   if (!config) return config_faults(config.error());

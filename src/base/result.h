@@ -1,6 +1,6 @@
-// A value, or why there is none. For what can go wrong at start-up, where the message is for a
-// person; what can happen to a request is a closed enum instead. Asking for the side that is not
-// there is a programming error (std::get throws).
+// A value, or why there is none: the one way to say "failed" to a person, mostly at start-up. What
+// can happen to a request is a closed enum instead. Asking for the side that is not there is a
+// programming error (std::get throws).
 #pragma once
 
 #include <string>
@@ -16,9 +16,10 @@ struct Failure {
 
 template <class E>
 Failure(E) -> Failure<E>;
+Failure(const char*)->Failure<std::string>;
 
 template <class T, class E = std::string>
-class Result {
+class [[nodiscard]] Result {
  public:
   Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
   template <class F>
@@ -36,6 +37,15 @@ class Result {
 
  private:
   std::variant<T, E> state_;
+};
+
+// Done, or why not. `return {};` says that it is done.
+template <class E>
+class [[nodiscard]] Result<void, E> : public Result<std::monostate, E> {
+ public:
+  Result() : Result<std::monostate, E>(std::monostate{}) {}
+  template <class F>
+  Result(Failure<F> failure) : Result<std::monostate, E>(std::move(failure)) {}
 };
 
 }  // namespace http01::base

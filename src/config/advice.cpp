@@ -134,9 +134,9 @@ class Adviser {
   }
 
   void state_file() {
-    const std::string obstacle = StateFile::obstacle(config_.state_file);
-    if (obstacle.empty()) return writable("service.state_file", config_.state_file);
-    say("service.state_file", obstacle + ": each process counts alone");
+    const auto checked = StateFile::check_path(config_.state_file);
+    if (checked) return writable("service.state_file", config_.state_file);
+    say("service.state_file", checked.error() + ": each process counts alone");
   }
 
   void canary(const std::string& domain) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <numeric>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -32,13 +33,14 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return last.back();
 }
 
-// The candidate that a person may have meant, who may not have known that case matters; "" if
-// none is near enough.
-std::string nearest(std::string_view written, const std::vector<std::string>& candidates) {
+// The candidate that a person may have meant, who may not have known that case matters, if one
+// is near enough.
+std::optional<std::string> nearest(std::string_view written,
+                                   const std::vector<std::string>& candidates) {
   constexpr std::size_t kMaxWord = 64;  // no key is half as long
-  if (written.size() > kMaxWord) return {};
+  if (written.size() > kMaxWord) return std::nullopt;
   const std::string word = base::lowered(written);
-  std::string best;
+  std::optional<std::string> best;
   std::size_t best_distance = kMaxWord;
   for (const std::string& candidate : candidates) {
     const std::size_t distance = edit_distance(word, candidate);
@@ -71,15 +73,15 @@ std::string unknown_key(const std::string& table, const std::string& name) {
     if (key.name == name) return "unknown key" + did_you_mean(key.full_name());
     if (key.table == table) here.emplace_back(key.name);
   }
-  const std::string guess = nearest(name, here);
-  if (!guess.empty()) return "unknown key" + did_you_mean(guess);
+  if (const auto guess = nearest(name, here)) return "unknown key" + did_you_mean(*guess);
   if (here.empty()) return "unknown key, allowed are the tables " + base::joined(config_tables());
   return "unknown key, allowed are " + base::joined(here);
 }
 
 std::string unknown_table(const std::string& name) {
-  const std::string guess = nearest(name, config_tables());
-  if (!guess.empty()) return "unknown table" + did_you_mean(guess);
+  if (const auto guess = nearest(name, config_tables())) {
+    return "unknown table" + did_you_mean(*guess);
+  }
   return "unknown table, allowed are " + base::joined(config_tables());
 }
 

@@ -38,15 +38,15 @@ bool is_none(const Answer* answer) {
 void judge_reserved(const Evidence& evidence, const Name& name, Findings& found) {
   for (const RecordType type : {RecordType::kA, RecordType::kAaaa}) {
     for (const IpAddress& address : evidence.addresses(name, type)) {
-      const std::string_view purpose = special_purpose(address);
+      const auto purpose = special_purpose(address);
       const bool told = std::ranges::any_of(found, [&](const Finding& finding) {
         return finding.id == FindingId::kReservedAddress &&
                finding.text.find(" " + address.text() + ",") != std::string::npos;
       });
-      if (purpose.empty() || told) continue;
+      if (!purpose || told) continue;
       found.push_back({FindingId::kReservedAddress, Severity::kFault,
                        name.text() + " has the address " + address.text() + ", which is " +
-                           std::string(purpose) + ": no CA connects to it."});
+                           std::string(*purpose) + ": no CA connects to it."});
       if (owner_of(evidence, name, type) == evidence.domain()) {
         found.back().lines.push_back({Action::kRemove, line_of(name, address)});
       }

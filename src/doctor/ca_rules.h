@@ -3,6 +3,8 @@
 // whatever the octets.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,8 +21,25 @@ struct SplitUrl {
 
 SplitUrl split_url(std::string_view url);
 
-// Why the redirect is not followed; "" where it is. Loopback addresses are let through, as they are
-// in Boulder's own tests.
-std::string refusal_by_ca(int status, std::string_view location);
+// Why a redirect is not followed.
+enum class CaRefusal : std::uint8_t {
+  kStatus,
+  kOctets,  // not printable ASCII
+  kNotAbsolute,
+  kScheme,
+  kPort,
+  kNoHost,
+  kMissingSlash,  // "example.com.well-known"
+  kZone,          // of an IPv6 address
+  kReservedAddress,
+  kPublicSuffix,  // under none
+  kTooLong,
+};
+
+// To be put behind "redirects".
+std::string_view to_string(CaRefusal refusal);
+
+// Nothing: it is followed. Loopback addresses are let through, as they are in Boulder's own tests.
+std::optional<CaRefusal> refusal_by_ca(int status, std::string_view location);
 
 }  // namespace http01::doctor

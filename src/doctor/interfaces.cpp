@@ -29,8 +29,7 @@ std::vector<base::IpAddress> ask_kernel() {
     } else {
       continue;
     }
-    if (special_purpose(address).empty() &&
-        std::ranges::find(addresses, address) == addresses.end()) {
+    if (!special_purpose(address) && std::ranges::find(addresses, address) == addresses.end()) {
       addresses.push_back(address);
     }
   }

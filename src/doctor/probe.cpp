@@ -10,6 +10,7 @@
 #include <deque>
 #include <memory>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "base/ascii.h"
@@ -21,7 +22,7 @@ namespace http01::doctor {
 
 // dlopen() needs a dynamic program, and a libcurl in this one would be most of it.
 bool has_probe() { return false; }
-base::Result<std::monostate> load_probe() {
+base::Result<void> load_probe() {
   return base::Failure{std::string("this program is linked statically")};
 }
 Probe probe(const Evidence&) { return {}; }
@@ -60,48 +61,50 @@ struct Curl {
   decltype(&::curl_multi_poll) multi_poll = nullptr;
   decltype(&::curl_multi_info_read) multi_info_read = nullptr;
   decltype(&::curl_multi_cleanup) multi_cleanup = nullptr;
-  std::string fault;  // "" where all are there
 };
 
-template <class Function>
-void find(void* library, const char* name, Function& function, std::string& fault) {
-  function = reinterpret_cast<Function>(::dlsym(library, name));
-  if (function == nullptr && fault.empty()) fault = std::string("libcurl.so.4 has no ") + name;
-}
-
-Curl load() {
-  Curl curl;
+base::Result<Curl> load() {
   void* const library = ::dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     const char* const error = ::dlerror();
-    curl.fault = error != nullptr ? error : "libcurl.so.4 cannot be loaded";
-    return curl;
+    return base::Failure{std::string(error != nullptr ? error : "libcurl.so.4 cannot be loaded")};
   }
-  find(library, "curl_global_init", curl.global_init, curl.fault);
-  find(library, "curl_easy_init", curl.easy_init, curl.fault);
-  find(library, "curl_easy_setopt", curl.easy_setopt, curl.fault);
-  find(library, "curl_easy_getinfo", curl.easy_getinfo, curl.fault);
-  find(library, "curl_easy_cleanup", curl.easy_cleanup, curl.fault);
-  find(library, "curl_easy_strerror", curl.easy_strerror, curl.fault);
-  find(library, "curl_slist_append", curl.slist_append, curl.fault);
-  find(library, "curl_slist_free_all", curl.slist_free_all, curl.fault);
-  find(library, "curl_multi_init", curl.multi_init, curl.fault);
-  find(library, "curl_multi_add_handle", curl.multi_add_handle, curl.fault);
-  find(library, "curl_multi_remove_handle", curl.multi_remove_handle, curl.fault);
-  find(library, "curl_multi_perform", curl.multi_perform, curl.fault);
-  find(library, "curl_multi_poll", curl.multi_poll, curl.fault);
-  find(library, "curl_multi_info_read", curl.multi_info_read, curl.fault);
-  find(library, "curl_multi_cleanup", curl.multi_cleanup, curl.fault);
-  if (curl.fault.empty() && curl.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
-    curl.fault = "libcurl cannot be set up";
+  Curl curl;
+  const char* missing = nullptr;
+  const auto find = [&](const char* name, auto& function) {
+    function =
+        reinterpret_cast<std::remove_reference_t<decltype(function)> >(::dlsym(library, name));
+    if (function == nullptr && missing == nullptr) missing = name;
+  };
+  find("curl_global_init", curl.global_init);
+  find("curl_easy_init", curl.easy_init);
+  find("curl_easy_setopt", curl.easy_setopt);
+  find("curl_easy_getinfo", curl.easy_getinfo);
+  find("curl_easy_cleanup", curl.easy_cleanup);
+  find("curl_easy_strerror", curl.easy_strerror);
+  find("curl_slist_append", curl.slist_append);
+  find("curl_slist_free_all", curl.slist_free_all);
+  find("curl_multi_init", curl.multi_init);
+  find("curl_multi_add_handle", curl.multi_add_handle);
+  find("curl_multi_remove_handle", curl.multi_remove_handle);
+  find("curl_multi_perform", curl.multi_perform);
+  find("curl_multi_poll", curl.multi_poll);
+  find("curl_multi_info_read", curl.multi_info_read);
+  find("curl_multi_cleanup", curl.multi_cleanup);
+  if (missing != nullptr) return base::Failure{std::string("libcurl.so.4 has no ") + missing};
+  if (curl.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+    return base::Failure{"libcurl cannot be set up"};
   }
   return curl;
 }
 
-const Curl& curl() {
-  static const Curl kCurl = load();
+const base::Result<Curl>& loaded() {
+  static const base::Result<Curl> kCurl = load();
   return kCurl;
 }
+
+// Once load_probe() has not failed.
+const Curl& curl() { return loaded().value(); }
 
 // The value of a header line of this name, in any case; nothing for another.
 bool read_header(std::string_view line, std::string_view name, std::string& value) {
@@ -240,9 +243,9 @@ std::vector<base::IpAddress> all_addresses(const Evidence& evidence, const proto
 
 bool has_probe() { return true; }
 
-base::Result<std::monostate> load_probe() {
-  if (!curl().fault.empty()) return base::Failure{curl().fault};
-  return std::monostate{};
+base::Result<void> load_probe() {
+  if (!loaded()) return base::Failure{loaded().error()};
+  return {};
 }
 
 Probe probe(const Evidence& evidence) {

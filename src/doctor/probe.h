@@ -4,8 +4,6 @@
 // throws.
 #pragma once
 
-#include <variant>
-
 #include "base/result.h"
 #include "doctor/evidence.h"
 
@@ -15,7 +13,7 @@ namespace http01::doctor {
 bool has_probe();
 
 // The failure says why libcurl cannot be had here.
-base::Result<std::monostate> load_probe();
+base::Result<void> load_probe();
 
 // Of evidence whose addresses are known. Only where load_probe() has not failed.
 Probe probe(const Evidence& evidence);

@@ -24,18 +24,6 @@ std::string by_whom(const ProbeResult& result) {
   return result.server.empty() ? "" : " (Server: " + shown(result.server) + ")";
 }
 
-// Boulder's words for what it does not follow, in a sentence.
-std::string refusal_text(const std::string& refusal) {
-  if (refusal == "status") return "with a status that CAs do not follow";
-  if (refusal == "port") return "to a port other than 80 and 443";
-  if (refusal == "scheme") return "to another scheme than http and https";
-  if (refusal == "public suffix") return "to a host under no public suffix";
-  if (refusal == "reserved address") return "to an address that no CA connects to";
-  if (refusal == "missing slash") return "to a host without the slash that belongs behind it";
-  if (refusal == "too long") return "to a path that is too long";
-  return "to what is no absolute URL that a CA follows";
-}
-
 void judge_hop(const Evidence& evidence, const ProbeResult& result, Findings& found) {
   const bool v6 = result.address.v6;
   if (!result.error.empty()) {
@@ -52,10 +40,10 @@ void judge_hop(const Evidence& evidence, const ProbeResult& result, Findings& fo
                 evidence.probe.path.substr(evidence.probe.path.rfind('/') + 1);
   if (is_redirect(result.status) && result.location == expected && !expected.empty()) {
     // Ours; and where it leads is looked at next.
-    if (const std::string refusal = refusal_by_ca(result.status, result.location);
-        !refusal.empty() && refusal != "public suffix") {
+    if (const auto refusal = refusal_by_ca(result.status, result.location);
+        refusal && refusal != CaRefusal::kPublicSuffix) {
       found.push_back({FindingId::kProbeRedirect, Severity::kFault,
-                       at(result) + " redirects " + refusal_text(refusal) + ": " +
+                       at(result) + " redirects " + std::string(to_string(*refusal)) + ": " +
                            shown(result.location) + "."});
     }
     return;
@@ -70,16 +58,16 @@ void judge_hop(const Evidence& evidence, const ProbeResult& result, Findings& fo
     return;
   }
   if (is_redirect(result.status)) {
-    std::string refusal = refusal_by_ca(result.status, result.location);
+    auto refusal = refusal_by_ca(result.status, result.location);
     const SplitUrl url = split_url(result.location);
     // A CA asks for the domain anyway, whatever it is under.
     const bool same_host = url.whole && url.host == evidence.domain().text();
-    if (same_host && refusal == "public suffix") refusal.clear();
-    const bool to_itself = same_host && refusal.empty();
+    if (same_host && refusal == CaRefusal::kPublicSuffix) refusal.reset();
+    const bool to_itself = same_host && !refusal;
     found.push_back(
         {FindingId::kProbeRedirect, to_itself ? Severity::kWarning : Severity::kFault,
          at(result) + by_whom(result) + " redirects " +
-             (refusal.empty() ? "the challenge" : refusal_text(refusal)) + ": " +
+             std::string(refusal ? to_string(*refusal) : "the challenge") + ": " +
              std::to_string(result.status) + ", " + shown(result.location) + ". " +
              (to_itself ? "The relay must answer there too; better that the web server hands "
                           "challenges to the relay before any redirect of its own."

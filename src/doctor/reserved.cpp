@@ -60,15 +60,15 @@ bool holds(const Block& block, const std::array<std::uint8_t, 16>& octets) {
 }
 
 template <class Blocks>
-std::string_view name_in(const Blocks& blocks, const base::IpAddress& address) {
+std::optional<std::string_view> name_in(const Blocks& blocks, const base::IpAddress& address) {
   const auto found = std::ranges::find_if(
       blocks, [&](const Block& block) { return holds(block, address.octets); });
-  return found == blocks.end() ? std::string_view() : found->name;
+  return found == blocks.end() ? std::nullopt : std::optional(found->name);
 }
 
 }  // namespace
 
-std::string_view special_purpose(const base::IpAddress& address) {
+std::optional<std::string_view> special_purpose(const base::IpAddress& address) {
   if (!address.v6) return name_in(kV4, address);
   // The one address of its block.
   if (address == base::IpAddress::parse("::1")) return "loopback (RFC 4291)";

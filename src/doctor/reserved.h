@@ -2,13 +2,14 @@
 // not globally reachable, and multicast. Pure; never throws.
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "base/ip_address.h"
 
 namespace http01::doctor {
 
-// "private (RFC 1918)"; "" for an address that anybody may have.
-std::string_view special_purpose(const base::IpAddress& address);
+// "private (RFC 1918)"; nothing for an address that anybody may have.
+std::optional<std::string_view> special_purpose(const base::IpAddress& address);
 
 }  // namespace http01::doctor

@@ -149,7 +149,7 @@ base::Result<bool> Metrics::open_state_file(const std::string& path) {
   return replaced;
 }
 
-std::string Metrics::look_after(base::TimePoint now) {
+base::Result<void> Metrics::look_after(base::TimePoint now) {
   if (now < next_look_) return {};
   next_look_ = now + kLookEvery;
   count_processor_time();
@@ -166,7 +166,7 @@ std::string Metrics::look_after(base::TimePoint now) {
   }
   if (news == told_) return {};
   told_ = news;
-  return news;
+  return base::Failure{std::move(news)};
 }
 
 ProcessFacts Metrics::own_facts() {

@@ -43,8 +43,9 @@ class Metrics final : public dns::Engine::Observer {
   // The one that is counted in, "" for none.
   const std::string& state_file() const { return path_; }
   // To be called before something is counted; looks once a second at most. If the file is no longer
-  // what its path names, goes on in the one that is. Returns what the log must say, mostly nothing.
-  std::string look_after(base::TimePoint now);
+  // what its path names, goes on in the one that is. The failure says for the log what befell the
+  // file, once.
+  base::Result<void> look_after(base::TimePoint now);
 
   void request(const protocol::Request& request, const protocol::Reply& reply,
                base::Duration total);
@@ -91,7 +92,7 @@ class Metrics final : public dns::Engine::Observer {
   Gauges shown_;
   std::function<void()> on_change_;
   base::TimePoint next_look_;
-  std::string told_;
+  std::string told_;  // what look_after() said last
   base::Duration counted_time_{};
   std::uint64_t started_ = 0;  // in milliseconds of Unix time, once known
 };

@@ -65,13 +65,12 @@ const char* kind_of(mode_t mode) {
   return "a device";
 }
 
-// Opens a regular file, or says what else is there: to open a device may do something, to open a
-// pipe may wait. With no file and nothing said, errno has the reason.
-base::Fd open_regular(const std::string& path, int flags, std::string& obstacle) {
+// Opens a regular file; fails where something else is there: to open a device may do something, to
+// open a pipe may wait. An empty descriptor: errno has the reason.
+base::Result<base::Fd> open_regular(const std::string& path, int flags) {
   struct stat there {};
   if (::lstat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode)) {
-    obstacle = path + ": is " + kind_of(there.st_mode) + ", which is never replaced";
-    return {};
+    return Failure{path + ": is " + kind_of(there.st_mode) + ", which is never replaced"};
   }
   return base::Fd(::open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
 }
@@ -122,10 +121,11 @@ bool put_new(const std::string& path, const Header& header, bool replace) {
 
 }  // namespace
 
-std::string StateFile::obstacle(const std::string& path) {
-  std::string obstacle;
-  const base::Fd fd = open_regular(path, O_RDONLY, obstacle);
-  return fd && !may_be_replaced(fd.get()) ? not_ours(path) : obstacle;
+base::Result<void> StateFile::check_path(const std::string& path) {
+  const auto fd = open_regular(path, O_RDONLY);
+  if (!fd) return Failure{fd.error()};
+  if (*fd && !may_be_replaced(fd->get())) return Failure{not_ours(path)};
+  return {};
 }
 
 base::Result<StateFile> StateFile::open(const std::string& path, std::size_t octets,
@@ -137,9 +137,9 @@ base::Result<StateFile> StateFile::open(const std::string& path, std::size_t oct
   file.layout_ = layout;
   // The first time it may not be there yet or not be ours, the second time be another process's.
   for (int attempt = 0; attempt < 3; ++attempt) {
-    std::string obstacle;
-    base::Fd fd = open_regular(path, O_RDWR, obstacle);
-    if (!obstacle.empty()) return Failure{obstacle};
+    auto opened = open_regular(path, O_RDWR);
+    if (!opened) return Failure{opened.error()};
+    base::Fd fd = std::move(*opened);
     if (!fd && errno != ENOENT) return Failure{last_error(path)};
     if (fd && is_of_layout(fd.get(), header)) {
       void* const mapping =
@@ -179,10 +179,11 @@ StateFile::~StateFile() {
 void* StateFile::data() const { return static_cast<char*>(mapping_) + sizeof(Header); }
 
 StateFile::Path StateFile::path_now() const {
-  std::string obstacle;
-  const base::Fd fd = open_regular(path_, O_RDONLY, obstacle);
+  const auto opened = open_regular(path_, O_RDONLY);
+  if (!opened) return Path::kOther;
+  const base::Fd& fd = *opened;
   // Short of descriptors, say, nothing is known.
-  if (!fd) return !obstacle.empty() || errno == ENOENT ? Path::kOther : Path::kThis;
+  if (!fd) return errno == ENOENT ? Path::kOther : Path::kThis;
   Header header{};
   if (is_of_layout(fd.get(), header_of(size_ - sizeof header, layout_))) {
     return is_same_file(fd.get(), fd_.get()) ? Path::kThis : Path::kOther;

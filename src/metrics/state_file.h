@@ -24,8 +24,8 @@ class StateFile {
   static base::Result<StateFile> open(const std::string& path, std::size_t octets,
                                       std::uint32_t layout, const StateFile* before = nullptr);
 
-  // What stands there that is never replaced, with the path; "" where nothing is in the way.
-  static std::string obstacle(const std::string& path);
+  // Fails where something is in the way that is never replaced; the failure names the path.
+  static base::Result<void> check_path(const std::string& path);
 
   StateFile(StateFile&& other) noexcept;
   StateFile& operator=(StateFile&& other) noexcept;

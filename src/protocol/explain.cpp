@@ -1,5 +1,7 @@
 #include "protocol/explain.h"
 
+#include <optional>
+
 #include "protocol/gateway.h"
 #include "protocol/lookup.h"
 
@@ -22,8 +24,8 @@ std::string gateway_line(const Policy& policy, const Name& domain) {
 
 namespace {
 
-// What to do about it; "" where there is nothing a record could mend.
-std::string hint(const Policy& policy, const Request& request, Reason reason) {
+// What to do about it; nothing where no record could mend it.
+std::optional<std::string> hint(const Policy& policy, const Request& request, Reason reason) {
   switch (reason) {
     case Reason::kTxtMissing:
     case Reason::kTxtMalformed:
@@ -57,9 +59,9 @@ std::string hint(const Policy& policy, const Request& request, Reason reason) {
     case Reason::kBadMethod:
     case Reason::kTooLong:
     case Reason::kTooLarge:
-      return {};
+      return std::nullopt;
   }
-  return {};
+  return std::nullopt;
 }
 
 }  // namespace
@@ -70,8 +72,7 @@ std::string explain(const Policy& policy, const Request& request, Reason reason,
   std::string body;
   body.append(known.word).append(": ");
   body.append(found.empty() ? known.means : found).append(found.empty() ? ".\n" : "\n");
-  const std::string advice = hint(policy, request, reason);
-  if (!advice.empty()) body.append(advice).append("\n");
+  if (const auto advice = hint(policy, request, reason)) body.append(*advice).append("\n");
   return body;
 }
 

@@ -212,7 +212,7 @@ Failure<std::string> failure(const char* what, int error) {
 
 bool renounce_privileges() { return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0; }
 
-Result<std::monostate> confine() {
+Result<void> confine() {
   if (!renounce_privileges()) return failure("no_new_privs", errno);
   if (kSanitized) return Failure{std::string("a sanitizer makes calls of its own")};
   // EPERM, not the process's end: what this list has forgotten, on some machine or with some later
@@ -233,7 +233,7 @@ Result<std::monostate> confine() {
   if (const int error = ::seccomp_load(filter.get()); error != 0) {
     return failure("seccomp", -error);
   }
-  return std::monostate{};
+  return {};
 }
 
 }  // namespace http01

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <string>
-#include <variant>
 
 #include "base/result.h"
 
@@ -15,6 +14,6 @@ bool renounce_privileges();
 
 // That, and the filter. The failure says why the kernel does not do it; nothing else has changed
 // then. A call that is not allowed fails with EPERM from here on.
-base::Result<std::monostate> confine();
+base::Result<void> confine();
 
 }  // namespace http01

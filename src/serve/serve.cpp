@@ -27,6 +27,13 @@ constexpr std::chrono::seconds kLogPatience{1};
 // keeps (net.core.somaxconn), where there are descriptors enough.
 constexpr std::size_t kMaxUnread = 4096;
 
+// The log is no reason to leave domains without certificates: standard error takes its place.
+void open_log(Log& log, const LogSettings& settings) {
+  const auto opened = log.open(settings);
+  if (opened || !log.open(LogSettings{})) return;
+  log.error("log: " + opened.error() + "; logging to standard error");
+}
+
 class Server {
  public:
   Server(transport::Listener listener, Config config, std::string config_option,
@@ -43,11 +50,7 @@ class Server {
              [this](Service::Id id) { service_.forget(id); }}) {}
 
   int run() {
-    if (const auto opened = log_.open(service_.config().log); !opened) {
-      // The log is no reason to leave domains without certificates.
-      log_.open(LogSettings{});
-      log_.error("log: " + opened.error() + "; logging to standard error");
-    }
+    open_log(log_, service_.config().log);
     service_.open_state_file();
     fit_limits();
     for (const int signal : {SIGTERM, SIGINT}) {
@@ -147,10 +150,7 @@ int serve_cgi(Config config, std::string_view version) {
   renounce_privileges();
   base::Loop loop;
   Log log(Log::Writing::kDirect);
-  if (const auto opened = log.open(config.log); !opened) {
-    log.open(LogSettings{});
-    log.error("log: " + opened.error() + "; logging to standard error");
-  }
+  open_log(log, config.log);
 
   std::optional<std::string> answer;
   Service service(loop, log, std::move(config), version, [&](Service::Id, const std::string& cgi) {

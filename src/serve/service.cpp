@@ -46,8 +46,9 @@ void Service::forget(Id id) {
 }
 
 void Service::finish(const Relay::Finished& finished, protocol::Reply& reply) {
-  const std::string news = metrics_.look_after(loop_.now());
-  if (!news.empty()) log_.warn("service.state_file: " + news);
+  if (const auto looked = metrics_.look_after(loop_.now()); !looked) {
+    log_.warn("service.state_file: " + looked.error());
+  }
   if (reply.page == protocol::Page::kCheck) {
     checks_.answer(finished.id, finished.request);
     return;

@@ -100,20 +100,25 @@ class PathLock {
   base::Fd fd_;
 };
 
-// Unlinks a socket that nobody serves. Says what is in the way otherwise, "" for nothing.
-std::string make_room(const sockaddr_un& address) {
+// Unlinks a socket that nobody serves; the failure says what else is in the way.
+base::Result<void> make_room(const sockaddr_un& address) {
+  const auto last_error = [] { return base::Failure{base::error_text(errno)}; };
   struct stat file {};
-  if (::lstat(address.sun_path, &file) != 0) return errno == ENOENT ? "" : base::error_text(errno);
-  if (!S_ISSOCK(file.st_mode)) return "a file that is no socket is in the way";
+  if (::lstat(address.sun_path, &file) != 0) {
+    if (errno == ENOENT) return {};
+    return last_error();
+  }
+  if (!S_ISSOCK(file.st_mode)) return base::Failure{"a file that is no socket is in the way"};
   const base::Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!probe) return base::error_text(errno);
+  if (!probe) return last_error();
   const auto* const peer = reinterpret_cast<const sockaddr*>(&address);
   // EAGAIN is a full backlog, EPROTOTYPE a socket of another type: both are somebody's.
   if (::connect(probe.get(), peer, sizeof address) == 0 || errno == EAGAIN || errno == EPROTOTYPE) {
-    return "in use: another process listens there";
+    return base::Failure{"in use: another process listens there"};
   }
-  if (errno != ECONNREFUSED) return base::error_text(errno);
-  return ::unlink(address.sun_path) == 0 || errno == ENOENT ? "" : base::error_text(errno);
+  if (errno != ECONNREFUSED) return last_error();
+  if (::unlink(address.sun_path) == 0 || errno == ENOENT) return {};
+  return last_error();
 }
 
 base::Result<Listener, ListenError> open_unix(std::string_view text, mode_t mode) {
@@ -124,7 +129,7 @@ base::Result<Listener, ListenError> open_unix(std::string_view text, mode_t mode
 
   const auto lock = PathLock::take(path);
   if (!lock) return cannot_bind(text, lock.error());
-  if (const std::string fault = make_room(address); !fault.empty()) return cannot_bind(text, fault);
+  if (const auto room = make_room(address); !room) return cannot_bind(text, room.error());
   Listener listener;
   listener.socket.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!listener.socket) return cannot_bind(text, base::error_text(errno));
@@ -211,9 +216,9 @@ SocketFile::~SocketFile() {
   if (::lstat(path_.c_str(), &now) == 0 && is_same_socket(now, file_)) ::unlink(path_.c_str());
 }
 
-std::string address_fault(std::string_view address) {
+base::Result<void> check_listen_address(std::string_view address) {
   const auto fault = [address](const std::string& why) {
-    return std::string(address) + ": " + why;
+    return base::Failure{std::string(address) + ": " + why};
   };
   if (!address.starts_with(kUnixPrefix)) {
     if (base::Endpoint::parse(address, 0)) return {};
@@ -231,8 +236,8 @@ std::string address_fault(std::string_view address) {
 }
 
 base::Result<Listener, ListenError> open_listener(std::string_view address, mode_t mode) {
-  if (std::string fault = address_fault(address); !fault.empty()) {
-    return base::Failure{ListenError{Kind::kMalformed, std::move(fault)}};
+  if (const auto checked = check_listen_address(address); !checked) {
+    return base::Failure{ListenError{Kind::kMalformed, checked.error()}};
   }
   return address.starts_with(kUnixPrefix) ? open_unix(address, mode) : open_tcp(address);
 }

@@ -45,8 +45,8 @@ struct Listener {
 // they do, "PATH.lock" is there. `mode` is the unix socket's from the first moment on.
 base::Result<Listener, ListenError> open_listener(std::string_view address, mode_t mode);
 
-// Why nothing can be opened there whatever the machine is like; "" for an address.
-std::string address_fault(std::string_view address);
+// Fails where nothing can be opened there whatever the machine is like.
+base::Result<void> check_listen_address(std::string_view address);
 
 // "0660": octal, at most 0777.
 std::optional<mode_t> parse_socket_mode(std::string_view text);
