@@ -1,12 +1,9 @@
 #include "log/log.h"
 
-#include <spdlog/async.h>
 #include <spdlog/details/null_mutex.h>
+#include <spdlog/logger.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/sinks/syslog_sink.h>
-#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,17 +14,18 @@
 #include <utility>
 
 #include "base/escape.h"
+#include "log/output.h"
 #include "log/writer.h"
 
 namespace http01 {
 namespace {
 
-// Lines that may wait for syslog. The queue has room for all from its first use, 0.4 KB each.
-constexpr std::size_t kSyslogLines = 2048;
-// What a line shows of one value; a Host may have 253 octets.
-constexpr std::size_t kShownOctets = 256;
+// How long a line that is written directly waits for a reader that does not read.
+constexpr std::chrono::seconds kDirectPatience{1};
+// A line shows this much of one value; a Host may have 253 bytes.
+constexpr std::size_t kShownBytes = 256;
 // Enough of a token to tell challenges apart, too little to answer one.
-constexpr std::size_t kShownTokenOctets = 6;
+constexpr std::size_t kShownTokenBytes = 6;
 
 spdlog::level::level_enum to_spdlog(LogLevel level) {
   switch (level) {
@@ -59,9 +57,9 @@ class Pairs {
     const bool quoted = json_ || spaces || value.empty();
     if (quoted) line_ += '"';
     std::size_t at = line_.size();
-    base::append_escaped(line_, value, kShownOctets, spaces);
+    base::append_escaped(line_, value, kShownBytes, spaces);
     if (json_) {
-      // The escape's backslash is all that JSON would trip over.
+      // After escaping, only the backslash has a meaning in JSON.
       for (; (at = line_.find('\\', at)) != std::string::npos; at += 2) line_.insert(at, 1, '\\');
     }
     if (quoted) line_ += '"';
@@ -107,10 +105,11 @@ class Pairs {
   std::string line_;
 };
 
-// Hands lines to the thread that writes them, or writes them itself where there is none.
-class WriterSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+// Hands each line to the thread that writes, or writes it itself where there is no thread.
+class LineSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
-  WriterSink(LogWriter* writer, LogWriter::Output output)
+  // `writer` is nullptr where lines are not queued.
+  LineSink(LogWriter* writer, LogOutput::Shared output)
       : writer_(writer), output_(std::move(output)) {}
 
  private:
@@ -118,33 +117,27 @@ class WriterSink final : public spdlog::sinks::base_sink<spdlog::details::null_m
     line_.clear();
     formatter_->format(message, line_);
     const std::string_view line(line_.data(), line_.size());
-    if (writer_ == nullptr) return LogWriter::write_now(output_, line);
-    writer_->add(output_, line);
+    if (writer_ != nullptr) {
+      writer_->add(output_, line);
+    } else {
+      output_->write(line, kDirectPatience);
+    }
   }
   void flush_() override {}
 
   LogWriter* writer_;
-  LogWriter::Output output_;
+  LogOutput::Shared output_;
   spdlog::memory_buf_t line_;
 };
 
-// `writer` is nullptr where lines are not queued.
-spdlog::sink_ptr make_sink(LogWriter* writer, const std::string& target) {
-  if (target == "syslog") {
-    return std::make_shared<spdlog::sinks::syslog_sink_mt>("http01-relay", LOG_PID, LOG_DAEMON,
-                                                           true);
-  }
-  if (target == "stderr") {
-    if (writer == nullptr) return std::make_shared<spdlog::sinks::stderr_sink_mt>();
-    return std::make_shared<WriterSink>(writer, LogWriter::standard_error());
-  }
-  auto file = LogWriter::open_file(target);
-  if (!file) throw spdlog::spdlog_ex(file.error());
-  return std::make_shared<WriterSink>(writer, std::move(*file));
+base::Result<LogOutput::Shared> open_output(const std::string& target) {
+  if (target == "syslog") return LogOutput::syslog();
+  if (target == "stderr") return LogOutput::standard_error();
+  return LogOutput::open_file(target);
 }
 
-// systemd says which file the journal reads, since descriptor 2 may have been put elsewhere since
-// (systemd.exec(5), $JOURNAL_STREAM).
+// $JOURNAL_STREAM names the file that the journal reads (systemd.exec(5)). Descriptor 2 may be
+// another one: a web server that is a service gives its CGI processes its own log.
 bool is_journal(int fd) {
   const char* const stream = std::getenv("JOURNAL_STREAM");
   struct stat file {};
@@ -152,7 +145,8 @@ bool is_journal(int fd) {
          stream == std::to_string(file.st_dev) + ":" + std::to_string(file.st_ino);
 }
 
-// <N> of sd-daemon(3), which the journal takes for a line's priority and cuts off.
+// The <N> of sd-daemon(3): the journal, and our output to syslog, take it as the line's priority
+// and cut it off.
 class PriorityFlag final : public spdlog::custom_flag_formatter {
  public:
   void format(const spdlog::details::log_msg& message, const std::tm&,
@@ -179,10 +173,10 @@ std::unique_ptr<spdlog::formatter> make_formatter(const LogSettings& settings) {
   constexpr const char* kStampedText = "time=%Y-%m-%dT%H:%M:%S.%eZ level=%l %v";
   const bool json = settings.format == LogFormat::kJson;
   std::string pattern = json ? kStampedJson : kStampedText;
-  if (settings.target == "syslog") {  // which adds time and priority itself
-    pattern = json ? "{%v}" : "%v";
+  if (settings.target == "syslog") {  // which adds the time itself
+    pattern = json ? "%*{%v}" : "%*%v";
   } else if (settings.target == "stderr" && is_journal(STDERR_FILENO)) {
-    // So does the journal; a JSON object keeps its own for whoever takes it out and passes it on.
+    // So does the journal. A JSON object keeps its own, for programs that read it from there.
     pattern = json ? std::string("%*") + kStampedJson : "%*%v";
   }
   auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
@@ -194,10 +188,8 @@ std::unique_ptr<spdlog::formatter> make_formatter(const LogSettings& settings) {
 
 struct Log::Sink {
   LogFormat format = LogFormat::kText;
-  // Both where lines are queued, before the logger, which uses them. syslog(3) writes by itself, so
-  // it has spdlog's queue, from its first use.
+  // Only where lines are queued. Before the logger, which uses it.
   std::optional<LogWriter> writer;
-  std::shared_ptr<spdlog::details::thread_pool> syslog_queue;
   std::shared_ptr<spdlog::logger> logger;
 };
 
@@ -208,32 +200,18 @@ Log::Log(Writing writing) : sink_(std::make_unique<Sink>()) {
 Log::~Log() = default;
 
 base::Result<std::monostate> Log::open(const LogSettings& settings) {
-  try {
-    const bool queued = sink_->writer.has_value();
-    const bool syslog = settings.target == "syslog";
-    auto sink = make_sink(queued ? &*sink_->writer : nullptr, settings.target);
-    sink->set_formatter(make_formatter(settings));
-    std::shared_ptr<spdlog::logger> logger;
-    if (queued && syslog) {
-      if (!sink_->syslog_queue) {
-        sink_->syslog_queue = std::make_shared<spdlog::details::thread_pool>(kSyslogLines, 1);
-      }
-      logger =
-          std::make_shared<spdlog::async_logger>("relay", std::move(sink), sink_->syslog_queue,
-                                                 spdlog::async_overflow_policy::overrun_oldest);
-    } else {
-      logger = std::make_shared<spdlog::logger>("relay", std::move(sink));
-    }
-    logger->set_level(to_spdlog(settings.level));
-    logger->flush_on(spdlog::level::trace);
-    // A full disk must not end the service, nor is there anywhere to say so.
-    logger->set_error_handler([](const std::string&) {});
-    sink_->logger = std::move(logger);
-    sink_->format = settings.format;
-    return std::monostate{};
-  } catch (const spdlog::spdlog_ex& error) {
-    return base::Failure{std::string(error.what())};
-  }
+  auto output = open_output(settings.target);
+  if (!output) return base::Failure{output.error()};
+  auto sink = std::make_shared<LineSink>(sink_->writer ? &*sink_->writer : nullptr,
+                                         std::move(output.value()));
+  sink->set_formatter(make_formatter(settings));
+  auto logger = std::make_shared<spdlog::logger>("relay", std::move(sink));
+  logger->set_level(to_spdlog(settings.level));
+  // An error while writing must not end the service, and there is nowhere to report it.
+  logger->set_error_handler([](const std::string&) {});
+  sink_->logger = std::move(logger);
+  sink_->format = settings.format;
+  return std::monostate{};
 }
 
 void Log::request(const protocol::Request& request, const protocol::Reply& reply,
@@ -247,7 +225,7 @@ void Log::request(const protocol::Request& request, const protocol::Reply& reply
             request.host.kind == protocol::HostKind::kBad ? request.sent_host : request.host.text);
   pairs.add_word("path", to_string(request.kind));
   if (request.kind == protocol::PathKind::kChallenge) {
-    pairs.add("token", request.token().substr(0, kShownTokenOctets));
+    pairs.add("token", request.token().substr(0, kShownTokenBytes));
   }
   if (reply.target.app) pairs.add_word("app_id", reply.target.app->id);
   if (reply.target.gateway) pairs.add("gateway", reply.target.gateway->text());
@@ -267,7 +245,7 @@ void Log::attempt(const Attempt& attempt) {
   pairs.add_number("requests", static_cast<std::int64_t>(attempt.requests));
   pairs.add_number("clients", static_cast<std::int64_t>(attempt.clients.size()));
   pairs.add("host", attempt.host);
-  pairs.add("token", std::string_view(attempt.token).substr(0, kShownTokenOctets));
+  pairs.add("token", std::string_view(attempt.token).substr(0, kShownTokenBytes));
   std::string answers;
   for (const protocol::Reason reason : base::kAllOf<protocol::Reason>) {
     if (attempt.reasons[reason] == 0) continue;
@@ -295,15 +273,12 @@ void Log::info(std::string_view message) { this->message(LogLevel::kInfo, messag
 void Log::warn(std::string_view message) { this->message(LogLevel::kWarn, message); }
 void Log::error(std::string_view message) { this->message(LogLevel::kError, message); }
 
-std::uint64_t Log::dropped() const {
-  return (sink_->writer ? sink_->writer->dropped() : 0) +
-         (sink_->syslog_queue ? sink_->syslog_queue->overrun_counter() : 0);
-}
+std::uint64_t Log::dropped() const { return sink_->writer ? sink_->writer->dropped() : 0; }
 
 bool Log::close(std::chrono::milliseconds patience) {
   auto done = std::make_shared<std::promise<void>>();
   auto closed = done->get_future();
-  // Joins the queue's thread, which may be waiting in write().
+  // Joins the queue's thread, which may be waiting in write() or syslog().
   std::thread([sink = std::move(sink_), done]() mutable {
     sink.reset();
     done->set_value();

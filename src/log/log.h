@@ -1,8 +1,9 @@
-// The log: one line a request, and what operators must know of the service itself. The only door to
-// spdlog. Values from outside are escaped here, so no caller can forge a line. While serving, lines
-// go through a bounded queue to a thread of their own: a reader that does not read (a full pipe)
-// costs lines, which are counted, and never time. Where standard error is the journal, lines begin
-// with their priority (sd-daemon(3)). Calls are safe from the loop's thread only; none throws.
+// The log: a line for each request, and for what operators need to know of the service itself. The
+// only door to spdlog. Values from outside are escaped here, so no caller can forge a line. A
+// service's lines go through one bounded queue to a thread, whatever the target: a reader that does
+// not read (a full pipe) costs lines, which are counted, and never time. Where standard error is
+// the journal, lines begin with their priority (sd-daemon(3)). Calls are safe from the loop's
+// thread only; none throws.
 #pragma once
 
 #include <chrono>
@@ -30,14 +31,14 @@ class Log {
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
 
-  // Level, format and target from now on; the failure says why the target cannot be written to, and
-  // what was before stays. Until the first success nothing is logged. Opening a file again is how
-  // rotation works.
+  // Sets level, format and target from now on. The failure is why the target cannot be written to;
+  // the old settings then stay. Until the first success nothing is logged. For rotation, open the
+  // same file again.
   base::Result<std::monostate> open(const LogSettings& settings);
 
   void request(const protocol::Request& request, const protocol::Reply& reply,
                const protocol::RequestTimes& times);
-  // Several requests that are one event; beside their own lines.
+  // Several requests that are one event, in addition to their own lines.
   void attempt(const Attempt& attempt);
   // Whether the two above write anything at this level.
   bool tells_requests() const;
@@ -45,11 +46,11 @@ class Log {
   void warn(std::string_view message);
   void error(std::string_view message);
 
-  // Lines that the full queue had no room for.
+  // The number of lines that the full queue had no room for.
   std::uint64_t dropped() const;
 
-  // Writes what is queued, for at most `patience`; false: whoever reads the log does not, and the
-  // thread still waits for it (leave with _exit).
+  // Writes the queued lines, for at most `patience`. Returns false if the reader does not read: the
+  // thread still waits for it, so leave with _exit.
   bool close(std::chrono::milliseconds patience);
 
  private:

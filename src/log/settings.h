@@ -1,4 +1,4 @@
-// What the log is told by the configuration. A value.
+// The log's part of the configuration. A value.
 #pragma once
 
 #include <cstdint>

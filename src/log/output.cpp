@@ -1,0 +1,133 @@
+#include "log/output.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+namespace http01 {
+namespace {
+
+// A pipe takes this much as a whole, even if other processes write to it too.
+constexpr std::size_t kMaxWrite = PIPE_BUF;
+
+// Whole lines from the beginning, as many as go into one write.
+std::string_view next_write(std::string_view lines) {
+  if (lines.size() <= kMaxWrite) return lines;
+  std::size_t end = lines.rfind('\n', kMaxWrite - 1);
+  if (end == std::string_view::npos) end = lines.find('\n');
+  return lines.substr(0, end == std::string_view::npos ? lines.size() : end + 1);
+}
+
+class DescriptorOutput final : public LogOutput {
+ public:
+  explicit DescriptorOutput(base::Fd fd) : owned_(std::move(fd)), fd_(owned_.get()) {}
+  // Does not close it.
+  explicit DescriptorOutput(int fd) : fd_(fd) {}
+
+  bool write(std::string_view lines, std::chrono::milliseconds patience) override {
+    while (!lines.empty()) {
+      const std::string_view some = next_write(lines);
+      if (!write_all(some, static_cast<int>(patience.count()))) return false;
+      lines.remove_prefix(some.size());
+    }
+    return true;
+  }
+
+ private:
+  bool write_all(std::string_view bytes, int patience_ms) const {
+    while (!bytes.empty()) {
+      const ssize_t count = ::write(fd_, bytes.data(), bytes.size());
+      if (count >= 0) {
+        bytes.remove_prefix(static_cast<std::size_t>(count));
+      } else if (errno == EAGAIN) {
+        // A full pipe, or standard error that another process has made non-blocking.
+        pollfd writable{fd_, POLLOUT, 0};
+        if (::poll(&writable, 1, patience_ms) == 0) return false;
+      } else if (errno != EINTR) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  base::Fd owned_;
+  int fd_;
+};
+
+// syslog(3) has one connection for the whole process, behind a lock that it holds while it waits
+// for a daemon that does not read. The loop's thread must not wait for that lock. So the thread
+// that writes makes the connection, and an output that has written nothing does not close it.
+class SyslogOutput final : public LogOutput {
+ public:
+  ~SyslogOutput() override {
+    if (opened_) ::closelog();
+  }
+
+  bool write(std::string_view lines, std::chrono::milliseconds) override {
+    if (!std::exchange(opened_, true)) ::openlog("http01-relay", LOG_PID, LOG_DAEMON);
+    while (!lines.empty()) {
+      const SyslogLine line = take_syslog_line(lines);
+      const auto size = static_cast<int>(std::min<std::size_t>(line.text.size(), INT_MAX));
+      ::syslog(line.priority, "%.*s", size, line.text.data());
+    }
+    return true;
+  }
+
+ private:
+  bool opened_ = false;
+};
+
+std::string open_error(const std::string& path, int error) {
+  struct stat file {};
+  const bool is_pipe = error == ENXIO && ::stat(path.c_str(), &file) == 0 && S_ISFIFO(file.st_mode);
+  return path + ": " +
+         (is_pipe ? "a pipe that nobody reads" : std::generic_category().message(error));
+}
+
+}  // namespace
+
+base::Result<LogOutput::Shared> LogOutput::open_file(const std::string& path) {
+  std::error_code ignored;
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
+  struct stat file {};
+  if (::stat(path.c_str(), &file) == 0 && S_ISBLK(file.st_mode)) {
+    return base::Failure{path + ": a disk, not a file"};
+  }
+  // Without these flags, opening a pipe would wait for its reader, and a terminal would become the
+  // terminal that controls this process.
+  constexpr int kFlags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+  base::Fd fd(::open(path.c_str(), kFlags, 0666));
+  if (!fd) return base::Failure{open_error(path, errno)};
+  return descriptor(std::move(fd));
+}
+
+LogOutput::Shared LogOutput::standard_error() {
+  return std::make_shared<DescriptorOutput>(STDERR_FILENO);
+}
+
+LogOutput::Shared LogOutput::syslog() { return std::make_shared<SyslogOutput>(); }
+
+LogOutput::Shared LogOutput::descriptor(base::Fd fd) {
+  return std::make_shared<DescriptorOutput>(std::move(fd));
+}
+
+SyslogLine take_syslog_line(std::string_view& lines) {
+  std::string_view text = lines.substr(0, lines.find('\n'));
+  lines.remove_prefix(std::min(text.size() + 1, lines.size()));
+  constexpr std::size_t kFlagSize = 3;
+  const bool flagged = text.size() >= kFlagSize && text[0] == '<' && text[1] >= '0' &&
+                       text[1] <= '7' && text[2] == '>';
+  if (!flagged) return {LOG_INFO, text};
+  return {text[1] - '0', text.substr(kFlagSize)};
+}
+
+}  // namespace http01

@@ -1,0 +1,48 @@
+// Where the lines of the log go: a file, standard error or syslog. One thread at a time may write
+// to an output. Opening a file returns why it cannot be used; nothing throws but std::bad_alloc.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/fd.h"
+#include "base/result.h"
+
+namespace http01 {
+
+class LogOutput {
+ public:
+  // The queue's lines outlive the target they were written for.
+  using Shared = std::shared_ptr<LogOutput>;
+
+  static constexpr std::chrono::milliseconds kForever{-1};
+
+  // Creates the file, and its directory, if they are missing. Never waits: a pipe without a reader
+  // is a failure.
+  static base::Result<Shared> open_file(const std::string& path);
+  static Shared standard_error();
+  // Each line must begin with its priority, "<6>"; the connection is made when the first is
+  // written.
+  static Shared syslog();
+  static Shared descriptor(base::Fd fd);
+
+  virtual ~LogOutput() = default;
+
+  // Takes whole lines, each with its line end, and waits at most `patience` for a reader that does
+  // not read; syslog(3) has no such limit and waits for ever. Returns false if a line was not
+  // written or only half of it: a full disk, a pipe without a reader, patience that ran out.
+  virtual bool write(std::string_view lines, std::chrono::milliseconds patience) = 0;
+};
+
+struct SyslogLine {
+  int priority;           // LOG_ERR, ...
+  std::string_view text;  // without its line end
+};
+
+// Removes the first line from `lines`, which must not be empty. The priority is the line's "<N>",
+// which is cut off; a line without it has LOG_INFO.
+SyslogLine take_syslog_line(std::string_view& lines);
+
+}  // namespace http01

@@ -1,0 +1,140 @@
+#include "log/output.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include <array>
+#include <boost/test/unit_test.hpp>
+#include <climits>
+#include <filesystem>
+#include <vector>
+
+namespace http01 {
+
+namespace {
+
+struct OutputDirectory {
+  OutputDirectory() {
+    std::string form = (std::filesystem::temp_directory_path() / "http01-log-XXXXXX").string();
+    BOOST_REQUIRE(::mkdtemp(form.data()) != nullptr);
+    path = form;
+  }
+  ~OutputDirectory() { std::filesystem::remove_all(path); }
+
+  std::filesystem::path path;
+};
+
+std::string open_failure(const std::string& path) {
+  const auto opened = LogOutput::open_file(path);
+  return opened ? std::string() : opened.error();
+}
+
+std::string read_some(const base::Fd& fd) {
+  std::array<char, 65536> buffer{};
+  const ssize_t count = ::read(fd.get(), buffer.data(), buffer.size());
+  return {buffer.data(), static_cast<std::size_t>(count > 0 ? count : 0)};
+}
+
+// "PRIORITY TEXT" of each line.
+std::vector<std::string> syslog_lines(std::string_view lines) {
+  std::vector<std::string> taken;
+  while (!lines.empty()) {
+    const SyslogLine line = take_syslog_line(lines);
+    taken.push_back(std::to_string(line.priority) + " " + std::string(line.text));
+  }
+  return taken;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(log_output)
+
+BOOST_AUTO_TEST_CASE(a_file_that_cannot_be_opened_says_which_and_why) {
+  BOOST_TEST(open_failure("/proc/no/such/file") == "/proc/no/such/file: No such file or directory");
+}
+
+// A start and a reload once waited in open() for a reader.
+BOOST_AUTO_TEST_CASE(a_pipe_without_a_reader_and_a_directory_are_refused_at_once) {
+  const OutputDirectory directory;
+  const std::string pipe = directory.path / "pipe";
+  BOOST_REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  BOOST_TEST(open_failure(pipe) == pipe + ": a pipe that nobody reads");
+  const std::string place = directory.path;
+  BOOST_TEST(open_failure(place) == place + ": Is a directory");
+
+  const base::Fd reader(::open(pipe.c_str(), O_RDONLY | O_NONBLOCK));
+  const auto opened = LogOutput::open_file(pipe);
+  BOOST_REQUIRE(bool(opened));
+  BOOST_TEST(opened.value()->write("line\n", LogOutput::kForever));
+  BOOST_TEST(read_some(reader) == "line\n");
+}
+
+// The device has no driver, so it would fail to open, but it is not even tried.
+BOOST_AUTO_TEST_CASE(a_disk_is_refused) {
+  const OutputDirectory directory;
+  const std::string disk = directory.path / "disk";
+  if (::mknod(disk.c_str(), S_IFBLK | 0600, makedev(0, 0)) != 0) return;
+  BOOST_TEST(open_failure(disk) == disk + ": a disk, not a file");
+}
+
+// The socket keeps each write apart.
+BOOST_AUTO_TEST_CASE(one_write_is_whole_lines_and_fits_a_pipe) {
+  std::array<int, 2> ends{};
+  BOOST_REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends.data()) == 0);
+  const base::Fd reader(ends[0]);
+  std::string sent;
+  for (std::size_t i = 0; i < 200; ++i) sent += std::string(i, 'x') + "\n";
+  BOOST_TEST(LogOutput::descriptor(base::Fd(ends[1]))->write(sent, LogOutput::kForever));
+  std::string received;
+  std::size_t writes = 0;
+  for (std::string some; !(some = read_some(reader)).empty(); ++writes) {
+    BOOST_TEST(some.size() <= PIPE_BUF);
+    BOOST_TEST(some.back() == '\n');
+    received += some;
+  }
+  BOOST_TEST(received == sent);
+  BOOST_TEST(writes < 10u);
+}
+
+BOOST_AUTO_TEST_CASE(a_pipe_that_is_not_read_for_a_while_is_a_failure) {
+  std::array<int, 2> ends{};
+  BOOST_REQUIRE(::pipe2(ends.data(), O_NONBLOCK) == 0);
+  const base::Fd reader(ends[0]);
+  const auto output = LogOutput::descriptor(base::Fd(ends[1]));
+  const std::string line = std::string(PIPE_BUF - 1, 'x') + "\n";
+  std::size_t lines = 0;
+  while (output->write(line, std::chrono::milliseconds(1))) ++lines;
+  BOOST_TEST(lines > 0u);
+  BOOST_TEST(read_some(reader).ends_with('\n'));
+  BOOST_TEST(output->write(line, std::chrono::milliseconds(1)));
+}
+
+BOOST_AUTO_TEST_CASE(a_full_disk_is_a_failure) {
+  const auto opened = LogOutput::open_file("/dev/full");
+  BOOST_REQUIRE(bool(opened));
+  BOOST_TEST(!opened.value()->write("line\n", LogOutput::kForever));
+}
+
+BOOST_AUTO_TEST_CASE(each_line_for_syslog_has_the_priority_at_its_beginning) {
+  const std::vector<std::string> expected{
+      std::to_string(LOG_INFO) + " reason=ok", std::to_string(LOG_ERR) + " {\"message\":\"<4>\"}",
+      std::to_string(LOG_WARNING) + " ", std::to_string(LOG_DEBUG) + " no end"};
+  BOOST_TEST(syslog_lines("<6>reason=ok\n<3>{\"message\":\"<4>\"}\n<4>\n<7>no end") == expected,
+             boost::test_tools::per_element());
+}
+
+// No such line is written. A priority of other digits could set the facility.
+BOOST_AUTO_TEST_CASE(a_line_without_a_priority_is_information_for_syslog) {
+  for (const std::string line : {"", "<", "<6", "<8>x", "<66>x", "<a>x", "6>x", "x<6>"}) {
+    const std::vector<std::string> expected{std::to_string(LOG_INFO) + " " + line};
+    BOOST_TEST(syslog_lines(line + "\n") == expected, boost::test_tools::per_element());
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace http01
