@@ -13,6 +13,8 @@
 #include <system_error>
 #include <utility>
 
+#include "base/fd.h"
+
 namespace http01 {
 namespace {
 
@@ -29,29 +31,30 @@ std::string_view next_write(std::string_view lines) {
 
 class DescriptorOutput final : public LogOutput {
  public:
+  // A file that was opened here, O_NONBLOCK.
   explicit DescriptorOutput(base::Fd fd) : owned_(std::move(fd)), fd_(owned_.get()) {}
-  // Does not close it.
-  explicit DescriptorOutput(int fd) : fd_(fd) {}
+  // Belongs to others: it stays open, and write() may wait there.
+  explicit DescriptorOutput(int fd) : fd_(fd), may_block_(true) {}
 
   bool write(std::string_view lines, std::chrono::milliseconds patience) override {
     while (!lines.empty()) {
       const std::string_view some = next_write(lines);
-      if (!write_all(some, static_cast<int>(patience.count()))) return false;
+      if (!write_all(some, patience)) return false;
       lines.remove_prefix(some.size());
     }
     return true;
   }
 
  private:
-  bool write_all(std::string_view bytes, int patience_ms) const {
+  bool write_all(std::string_view bytes, std::chrono::milliseconds patience) const {
     while (!bytes.empty()) {
+      if (may_block_ && patience != kForever && !wait(patience)) return false;
       const ssize_t count = ::write(fd_, bytes.data(), bytes.size());
       if (count >= 0) {
         bytes.remove_prefix(static_cast<std::size_t>(count));
       } else if (errno == EAGAIN) {
         // A full pipe, or standard error that another process has made non-blocking.
-        pollfd writable{fd_, POLLOUT, 0};
-        if (::poll(&writable, 1, patience_ms) == 0) return false;
+        if (!wait(patience)) return false;
       } else if (errno != EINTR) {
         return false;
       }
@@ -59,8 +62,15 @@ class DescriptorOutput final : public LogOutput {
     return true;
   }
 
+  // Returns false if nothing can be written after so long. A pipe that is ready takes kMaxWrite.
+  bool wait(std::chrono::milliseconds patience) const {
+    pollfd writable{fd_, POLLOUT, 0};
+    return ::poll(&writable, 1, static_cast<int>(patience.count())) != 0;
+  }
+
   base::Fd owned_;
   int fd_;
+  bool may_block_ = false;
 };
 
 // syslog(3) has one connection for the whole process, behind a lock that it holds while it waits
@@ -107,18 +117,14 @@ base::Result<LogOutput::Shared> LogOutput::open_file(const std::string& path) {
   constexpr int kFlags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
   base::Fd fd(::open(path.c_str(), kFlags, 0666));
   if (!fd) return base::Failure{open_error(path, errno)};
-  return descriptor(std::move(fd));
+  return Shared(std::make_shared<DescriptorOutput>(std::move(fd)));
 }
 
-LogOutput::Shared LogOutput::standard_error() {
-  return std::make_shared<DescriptorOutput>(STDERR_FILENO);
-}
+LogOutput::Shared LogOutput::standard_error() { return descriptor(STDERR_FILENO); }
 
 LogOutput::Shared LogOutput::syslog() { return std::make_shared<SyslogOutput>(); }
 
-LogOutput::Shared LogOutput::descriptor(base::Fd fd) {
-  return std::make_shared<DescriptorOutput>(std::move(fd));
-}
+LogOutput::Shared LogOutput::descriptor(int fd) { return std::make_shared<DescriptorOutput>(fd); }
 
 SyslogLine take_syslog_line(std::string_view& lines) {
   std::string_view text = lines.substr(0, lines.find('\n'));

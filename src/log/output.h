@@ -7,7 +7,6 @@
 #include <string>
 #include <string_view>
 
-#include "base/fd.h"
 #include "base/result.h"
 
 namespace http01 {
@@ -26,7 +25,8 @@ class LogOutput {
   // Each line must begin with its priority, "<6>"; the connection is made when the first is
   // written.
   static Shared syslog();
-  static Shared descriptor(base::Fd fd);
+  // Does not close it.
+  static Shared descriptor(int fd);
 
   virtual ~LogOutput() = default;
 
