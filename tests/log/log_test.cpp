@@ -39,8 +39,8 @@ struct LogFile {
   std::filesystem::path path;
 };
 
-protocol::Request request(const std::string& host, const std::string& uri,
-                          const std::string& method) {
+protocol::Request request_to(const std::string& host, const std::string& uri,
+                             const std::string& method) {
   protocol::RawRequest raw;
   raw.method = method;
   raw.uri = uri;
@@ -65,7 +65,7 @@ BOOST_AUTO_TEST_CASE(a_request_is_one_line_that_says_what_happened) {
   LogFile file;
   Log log(Log::Writing::kDirect);
   BOOST_REQUIRE(bool(log.open(file.settings(LogFormat::kText))));
-  log.request(request("app.example.com", "/.well-known/acme-challenge/abcdefghij", "GET"),
+  log.request(request_to("app.example.com", "/.well-known/acme-challenge/abcdefghij", "GET"),
               redirected(),
               {std::chrono::microseconds(1500), std::chrono::microseconds(1750), true});
   const std::regex line(
@@ -80,7 +80,7 @@ BOOST_AUTO_TEST_CASE(a_request_is_one_json_object_where_json_is_wanted) {
   LogFile file;
   Log log(Log::Writing::kDirect);
   BOOST_REQUIRE(bool(log.open(file.settings(LogFormat::kJson))));
-  log.request(request("app.example.com", "/", "GET"), redirected(), {});
+  log.request(request_to("app.example.com", "/", "GET"), redirected(), {});
   const std::regex line(
       R"(\{"time":"[-0-9T:.]+Z","level":"info","reason":"ok","status":307,"method":"GET",)"
       R"("host":"app\.example\.com","path":"/","app_id":"5b912f5cec6c02d851db76bc20f410700f01fc65",)"
@@ -118,7 +118,7 @@ BOOST_AUTO_TEST_CASE(no_value_from_outside_forges_a_line_or_ends_a_string) {
     LogFile file;
     Log log(Log::Writing::kDirect);
     BOOST_REQUIRE(bool(log.open(file.settings(format))));
-    protocol::Request bad = request(hostile, "/", hostile);
+    protocol::Request bad = request_to(hostile, "/", hostile);
     bad.client = hostile;
     protocol::Reply reply;
     reply.reason = protocol::Reason::kBadHost;
