@@ -1,7 +1,18 @@
-// Answers until their time is over, the least recently used dropped for new ones: bounded in number
-// and in octets. Told the time. An entry is one block of memory, found through one slot of a table
-// that grows with what it holds, so that to begin and to end cost nothing for what was never kept.
-// One thread; throws nothing but std::bad_alloc.
+// Keeps answers until their time is over, bounded in number and in bytes: a new answer pushes out
+// the least recently used. The caller gives the time. The memory grows with the answers, so an
+// empty cache costs nothing to create, whatever its bounds. One thread; throws nothing but
+// std::bad_alloc.
+//
+//   slots_             the entries, one block of memory each
+//   |  empty      |
+//   | entry, hash | -> | newer, older | end, hash, size | packed question | packed answer |
+//   | entry, hash | -> | newer, older | end, hash, size | packed question | packed answer |
+//   |  empty      |
+//
+// A hash gives the slot at which the search for a question begins; it ends at an empty slot.
+// `newer` and `older` make a ring of the entries in the order of their use, closed by order_:
+//
+//   order_ -newer-> least recently used -newer-> ... -newer-> most recently used -newer-> order_
 #pragma once
 
 #include <cstddef>
@@ -18,10 +29,10 @@ namespace http01::dns {
 
 class Cache {
  public:
-  // What all answers together take at most, for each one that there may be.
-  static constexpr std::uint64_t kOctetsPerEntry = 1024;
-  // But one alone is always kept. A message of 128 aliases, each compressed to a few octets, has 33
-  // KB of names; none has more.
+  // The bound of all answers together is this for each one that there may be.
+  static constexpr std::uint64_t kBytesPerEntry = 1024;
+  // That bound is never lower than this, so one answer alone always has room. A message of 128
+  // aliases, each compressed to a few bytes, has 33 KB of names, and none has more.
   static constexpr std::uint64_t kLargestEntry = std::uint64_t{40} * 1024;
 
   explicit Cache(const CacheSettings& settings);
@@ -29,22 +40,22 @@ class Cache {
   Cache(const Cache&) = delete;
   Cache& operator=(const Cache&) = delete;
 
-  // Begins again, empty.
+  // Drops all answers and takes new bounds.
   void reset(const CacheSettings& settings);
 
-  // Fills `answer`, its ttl_s what is left of it; false where there is none or its time is over.
+  // Fills `answer`, with ttl_s the time that is left. Returns false if there is no answer, or none
+  // whose time is not over.
   bool get(const protocol::Question& question, base::TimePoint now, protocol::Answer& answer);
 
-  // Keeps the answer for its TTL within the settings' bounds, a failure for a second (RFC
-  // 9520 3.2). What has no TTL or was not asked for want of room is not kept.
+  // Keeps the answer for its TTL within the bounds of the settings, a failure for one second (RFC
+  // 9520 3.2). An answer without a TTL, or to a question that was not sent, is not kept.
   void put(const protocol::Question& question, const protocol::Answer& answer, base::TimePoint now);
 
-  // With those whose time is over but which nobody has asked for since.
+  // Includes answers whose time is over, until they are next looked up or pushed out.
   std::size_t size() const { return size_; }
-  std::uint64_t octets() const { return octets_; }
+  std::uint64_t bytes() const { return bytes_; }
 
  private:
-  // In the order of use, a ring: `order_` stands between the newest and the oldest.
   struct Link {
     Link* newer;
     Link* older;
@@ -54,31 +65,42 @@ class Cache {
     std::uint32_t hash;
     std::uint32_t size;  // of the block
 
-    std::uint8_t* octets() { return reinterpret_cast<std::uint8_t*>(this + 1); }
+    // What follows in the block: the packed question, then the packed answer.
+    std::uint8_t* question() { return reinterpret_cast<std::uint8_t*>(this + 1); }
+    std::uint8_t* answer(std::size_t question_size) { return question() + question_size; }
   };
   struct Slot {
     Entry* entry = nullptr;
     std::uint32_t hash = 0;
   };
 
-  std::size_t find(std::span<const std::uint8_t> key, std::uint32_t hash) const;
+  // The table. `slot` is an index of slots_.
+  std::size_t find(std::span<const std::uint8_t> question, std::uint32_t hash) const;
+  std::size_t home_of(std::uint32_t hash) const { return hash & (slots_.size() - 1); }
   std::size_t after(std::size_t slot) const { return (slot + 1) & (slots_.size() - 1); }
   void insert(const Slot& slot);
+  void clear(std::size_t slot);
   void grow();
+
+  // The ring.
   void make_newest(Entry* entry);
   static void take_out(Entry* entry);
+
+  // Both.
   void remove(std::size_t slot);
   void remove_oldest();
-  void free_all();
+
+  // Leaves the table as it is.
+  void free_entries();
 
   CacheSettings settings_;
-  std::uint64_t max_octets_ = 0;
+  std::uint64_t max_bytes_ = 0;
   KeyedHash hash_;
-  // Open addressing, linear probing. A power of two, no more than half of them taken.
+  // Open addressing with linear probing. The size is a power of two; at most half are taken.
   std::vector<Slot> slots_;
   Link order_{&order_, &order_};
   std::size_t size_ = 0;
-  std::uint64_t octets_ = 0;
+  std::uint64_t bytes_ = 0;
 };
 
 }  // namespace http01::dns

@@ -167,7 +167,7 @@ BOOST_AUTO_TEST_CASE(large_answers_take_no_more_than_their_number_allows) {
   Cache cache({kEntries, 60s, 10s});
   for (int i = 0; i < 300; ++i) {
     cache.put(numbered(i), answer_with_text(4000), kStart);
-    BOOST_TEST_REQUIRE(cache.octets() <= kEntries * 1024);
+    BOOST_TEST_REQUIRE(cache.bytes() <= kEntries * 1024);
   }
   // So many fit; the oldest have left.
   BOOST_TEST(cache.size() == 25u);
@@ -236,12 +236,12 @@ BOOST_AUTO_TEST_CASE(it_keeps_just_what_the_plainest_cache_keeps) {
       Cache alone({1, 60s, 10s});
       alone.put(numbered(number), put, now);
       cache.put(numbered(number), put, now);
-      model.put({number, alone.octets(), now + std::chrono::seconds(put.ttl_s)});
+      model.put({number, alone.bytes(), now + std::chrono::seconds(put.ttl_s)});
     } else {
       BOOST_TEST_REQUIRE(cache.get(numbered(number), now, answer) == model.get(number, now));
     }
     BOOST_TEST_REQUIRE(cache.size() == model.kept().size());
-    BOOST_TEST_REQUIRE(cache.octets() == model.octets());
+    BOOST_TEST_REQUIRE(cache.bytes() == model.octets());
     fullest = std::max(fullest, cache.size());
   }
   BOOST_TEST(fullest == kEntries);

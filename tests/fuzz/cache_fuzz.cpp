@@ -19,7 +19,7 @@ using std::chrono::seconds;
 constexpr dns::CacheSettings kSettings{4, seconds(60), seconds(10)};
 
 constexpr std::uint64_t kMostOctets =
-    std::max(kSettings.entries * dns::Cache::kOctetsPerEntry, dns::Cache::kLargestEntry);
+    std::max(kSettings.entries * dns::Cache::kBytesPerEntry, dns::Cache::kLargestEntry);
 
 // A message has no more.
 constexpr std::size_t kMostRecords = 128;
@@ -77,7 +77,7 @@ seconds life_of(const Answer& answer) {
 std::uint64_t octets_of(const Question& question, const Answer& answer, base::TimePoint now) {
   dns::Cache alone(kSettings);
   alone.put(question, answer, now);
-  return alone.octets();
+  return alone.bytes();
 }
 
 std::uint64_t octets_of(const Model& model) {
@@ -135,7 +135,7 @@ FUZZ_TARGET(cache, octets) {
       get(cache, model, question, now);
     }
     require(cache.size() == model.size(), "another number of entries");
-    require(cache.octets() == octets_of(model), "another size");
+    require(cache.bytes() == octets_of(model), "another size");
   }
 }
 
