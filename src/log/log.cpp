@@ -199,7 +199,7 @@ Log::Log(Writing writing) : sink_(std::make_unique<Sink>()) {
 
 Log::~Log() = default;
 
-base::Result<std::monostate> Log::open(const LogSettings& settings) {
+base::Result<void> Log::open(const LogSettings& settings) {
   auto output = open_output(settings.target);
   if (!output) return base::Failure{output.error()};
   auto sink = std::make_shared<LineSink>(sink_->writer ? &*sink_->writer : nullptr,
@@ -211,7 +211,7 @@ base::Result<std::monostate> Log::open(const LogSettings& settings) {
   logger->set_error_handler([](const std::string&) {});
   sink_->logger = std::move(logger);
   sink_->format = settings.format;
-  return std::monostate{};
+  return {};
 }
 
 void Log::request(const protocol::Request& request, const protocol::Reply& reply,

@@ -34,7 +34,7 @@ class Log {
   // Sets level, format and target from now on. The failure is why the target cannot be written to;
   // the old settings then stay. Until the first success nothing is logged. For rotation, open the
   // same file again.
-  base::Result<std::monostate> open(const LogSettings& settings);
+  base::Result<void> open(const LogSettings& settings);
 
   void request(const protocol::Request& request, const protocol::Reply& reply,
                const protocol::RequestTimes& times);

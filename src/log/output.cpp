@@ -13,7 +13,9 @@
 #include <system_error>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/fd.h"
+#include "base/posix.h"
 
 namespace http01 {
 namespace {
@@ -52,7 +54,7 @@ class DescriptorOutput final : public LogOutput {
       const ssize_t count = ::write(fd_, bytes.data(), bytes.size());
       if (count >= 0) {
         bytes.remove_prefix(static_cast<std::size_t>(count));
-      } else if (errno == EAGAIN) {
+      } else if (base::would_block(errno)) {
         // A full pipe, or standard error that another process has made non-blocking.
         if (!wait(patience)) return false;
       } else if (errno != EINTR) {
@@ -100,7 +102,7 @@ std::string open_error(const std::string& path, int error) {
   struct stat file {};
   const bool is_pipe = error == ENXIO && ::stat(path.c_str(), &file) == 0 && S_ISFIFO(file.st_mode);
   return path + ": " +
-         (is_pipe ? "a pipe that nobody reads" : std::generic_category().message(error));
+         (is_pipe ? "a pipe that nobody reads" : base::error_text(error));
 }
 
 }  // namespace
@@ -127,8 +129,7 @@ LogOutput::Shared LogOutput::syslog() { return std::make_shared<SyslogOutput>();
 LogOutput::Shared LogOutput::descriptor(int fd) { return std::make_shared<DescriptorOutput>(fd); }
 
 SyslogLine take_syslog_line(std::string_view& lines) {
-  std::string_view text = lines.substr(0, lines.find('\n'));
-  lines.remove_prefix(std::min(text.size() + 1, lines.size()));
+  const std::string_view text = base::split_off(lines, '\n');
   constexpr std::size_t kFlagSize = 3;
   const bool flagged = text.size() >= kFlagSize && text[0] == '<' && text[1] >= '0' &&
                        text[1] <= '7' && text[2] == '>';
