@@ -45,8 +45,8 @@ void take(const Record& record, Answer& answer) {
 
 }  // namespace
 
-std::optional<Answer> follow_chain(const Body& body, const Question& question, bool exists,
-                                   bool authoritative) {
+std::optional<Answer> find_answer(const Body& body, const Question& question, bool exists,
+                                  bool authoritative) {
   Answer answer;
   std::uint32_t ttl = std::numeric_limits<std::uint32_t>::max();
   Name last = question.name;

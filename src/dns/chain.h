@@ -29,7 +29,7 @@ struct Body {
 
 // Outcome, ttl_s, texts, aliases, addresses and caas of the answer; nothing where the server did
 // not answer the question or contradicts itself. `exists` is false for NXDOMAIN.
-std::optional<protocol::Answer> follow_chain(const Body& body, const protocol::Question& question,
-                                             bool exists, bool authoritative);
+std::optional<protocol::Answer> find_answer(const Body& body, const protocol::Question& question,
+                                            bool exists, bool authoritative);
 
 }  // namespace http01::dns

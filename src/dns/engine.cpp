@@ -105,15 +105,15 @@ bool Engine::cached(const Question& question, Answer& answer) {
   return true;
 }
 
-void Engine::ask(const Question& question, Ticket ticket, Listener& listener) {
+void Engine::ask(const Question& question, Ticket ticket, Asker& asker) {
   if (observer_) observer_->on_cache_miss();
   const auto found = lookups_.find(question);
   if (found != lookups_.end()) {
-    found->second->waiters.push_back({ticket, &listener});
+    found->second->waiters.push_back({ticket, &asker});
   } else if (lookups_.size() >= max_sockets_) {
-    deliver({question, answer_of(Outcome::kOverloaded), {{ticket, &listener}}});
+    deliver({question, answer_of(Outcome::kOverloaded), {{ticket, &asker}}});
   } else {
-    start(question, {ticket, &listener});
+    start(question, {ticket, &asker});
   }
 }
 
@@ -157,7 +157,7 @@ void Engine::advance(Lookup& lookup, Next next) {
       end(lookup, answer_of(lookup.query.so_far()));
       return;
     }
-    switch (send(lookup, *order)) {
+    switch (transmit(lookup, *order)) {
       case Exchange::Opened::kYes:
         return;
       case Exchange::Opened::kNoSocket:
@@ -171,14 +171,14 @@ void Engine::advance(Lookup& lookup, Next next) {
   if (const Answer* answer = std::get_if<Answer>(&next)) finish(lookup, *answer);
 }
 
-Exchange::Opened Engine::send(Lookup& lookup, const Send& send) {
-  lookup.current = send;
+Exchange::Opened Engine::transmit(Lookup& lookup, const Send& order) {
+  lookup.current = order;
   lookup.sent = loop_.now();
   lookup.overdue = false;
   loop_.cancel(lookup.timer);
-  lookup.timer = loop_.at(send.until, [this, &lookup] { run_out(lookup); });
-  return lookup.exchange.open(lookup.server(), send.tcp,
-                              make_query(lookup.question, send.id, send.edns, settings_.checking),
+  lookup.timer = loop_.at(order.until, [this, &lookup] { run_out(lookup); });
+  return lookup.exchange.open(lookup.server(), order.tcp,
+                              make_query(lookup.question, order.id, order.edns, settings_.checking),
                               [this, &lookup](std::uint32_t) { on_ready(lookup); });
 }
 
@@ -268,7 +268,7 @@ void Engine::tell() {
     }
     const Waiter waiter = delivery.waiters.back();
     delivery.waiters.pop_back();
-    waiter.listener->on_answer(waiter.ticket, delivery.question, delivery.answer);
+    waiter.asker->on_answer(waiter.ticket, delivery.question, delivery.answer);
   }
 }
 

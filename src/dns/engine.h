@@ -61,7 +61,7 @@ class Engine final : public Resolver {
   void reconfigure(Settings settings, const CacheSettings& cache_settings);
 
   bool cached(const protocol::Question& question, protocol::Answer& answer) override;
-  void ask(const protocol::Question& question, Ticket ticket, Listener& listener) override;
+  void ask(const protocol::Question& question, Ticket ticket, Asker& asker) override;
   protocol::Outcome leave(const protocol::Question& question, Ticket ticket) override;
 
   std::size_t in_flight() const { return lookups_.size(); }  // look-ups under way
@@ -70,7 +70,7 @@ class Engine final : public Resolver {
  private:
   struct Waiter {
     Ticket ticket;
-    Listener* listener;
+    Asker* asker;
   };
   struct Lookup;
   // An answer on its way to those who waited for it.
@@ -83,7 +83,7 @@ class Engine final : public Resolver {
   void start(const protocol::Question& question, Waiter waiter);
   void refresh_servers();
   void advance(Lookup& lookup, Next next);
-  Exchange::Opened send(Lookup& lookup, const Send& send);
+  Exchange::Opened transmit(Lookup& lookup, const Send& order);
   void on_ready(Lookup& lookup);
   Next give_up_server(Lookup& lookup);
   void run_out(Lookup& lookup);

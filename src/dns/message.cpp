@@ -313,7 +313,7 @@ std::vector<std::uint8_t> make_query(const Question& question, std::uint16_t id,
   return packet;
 }
 
-Reply parse_reply(Bytes message, const Question& question, std::uint16_t id) {
+ParsedReply parse_reply(Bytes message, const Question& question, std::uint16_t id) {
   if (message.size() < kHeaderOctets || u16(message, 0) != id) return {};
   if ((message[2] & (kResponse | kOpcode)) != kResponse) return {};
   const int rcode = message[3] & kRcode;
@@ -350,7 +350,7 @@ Reply parse_reply(Bytes message, const Question& question, std::uint16_t id) {
   if (full_rcode != rcode) return {Verdict::kFailure, {}};
 
   const bool authoritative = (message[2] & kAuthoritative) != 0;
-  auto answer = follow_chain(sections->body, question, rcode != kNxDomain, authoritative);
+  auto answer = find_answer(sections->body, question, rcode != kNxDomain, authoritative);
   if (!answer) return {Verdict::kFailure, {}};
   answer->authenticated = (message[3] & kAuthenticData) != 0;
   return {Verdict::kAnswer, std::move(*answer)};

@@ -35,12 +35,12 @@ enum class Verdict : std::uint8_t {
   kAnswer,
 };
 
-struct Reply {
+struct ParsedReply {
   Verdict verdict = Verdict::kForeign;
   protocol::Answer answer;  // of kAnswer; its outcome is kData, kNoData, kNxDomain or kLoop
 };
 
 // A message of more than kMaxMessage octets may be given as its first kMaxMessage + 1.
-Reply parse_reply(Bytes message, const protocol::Question& question, std::uint16_t id);
+ParsedReply parse_reply(Bytes message, const protocol::Question& question, std::uint16_t id);
 
 }  // namespace http01::dns

@@ -14,10 +14,10 @@ Query::Query(protocol::Question question, Plan plan, Ids& ids)
       ids_(ids),
       errored_(plan_.edns.size(), false) {}
 
-Next Query::on_start(TimePoint now) { return send(now); }
+Next Query::on_start(TimePoint now) { return ask_server(now); }
 
 Next Query::on_packet(Bytes packet, TimePoint now) {
-  Reply reply = parse_reply(packet, question_, id_);
+  ParsedReply reply = parse_reply(packet, question_, id_);
   switch (reply.verdict) {
     case Verdict::kForeign:
       return Wait{};
@@ -25,11 +25,11 @@ Next Query::on_packet(Bytes packet, TimePoint now) {
       // Over TCP there is no excuse for it.
       if (tcp_) return fail(now);
       tcp_ = true;
-      return send(now);
+      return ask_server(now);
     case Verdict::kNoEdns:
       if (!plan_.edns[server_]) return fail(now);
       plan_.edns[server_] = false;
-      return send(now);
+      return ask_server(now);
     case Verdict::kFailure:
       return fail(now);
     case Verdict::kAnswer:
@@ -48,7 +48,7 @@ Next Query::on_error(TimePoint now) {
     const std::size_t other = (server_ + i) % errored_.size();
     if (errored_[other]) continue;
     server_ = other;
-    return send(now);
+    return ask_server(now);
   }
   // None is left. A resolver that is being restarted is back in a moment.
   if (tries_ < plan_.attempts) return Wait{};
@@ -59,7 +59,7 @@ Next Query::on_timeout(TimePoint now) { return next_try(now); }
 
 Outcome Query::so_far() const { return failed_ ? Outcome::kFailure : Outcome::kTimeout; }
 
-Next Query::send(TimePoint now) {
+Next Query::ask_server(TimePoint now) {
   id_ = ids_.next();
   return Send{server_, tcp_, plan_.edns[server_], id_, now + plan_.timeout};
 }
@@ -73,7 +73,7 @@ Next Query::next_try(TimePoint now) {
   ++tries_;
   server_ = (server_ + 1) % plan_.edns.size();
   tcp_ = false;
-  return send(now);
+  return ask_server(now);
 }
 
 Next Query::fail(TimePoint now) {

@@ -57,7 +57,7 @@ class Query {
   protocol::Outcome so_far() const;
 
  private:
-  Next send(base::TimePoint now);
+  Next ask_server(base::TimePoint now);
   Next next_try(base::TimePoint now);
   Next fail(base::TimePoint now);
 

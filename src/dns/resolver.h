@@ -13,13 +13,13 @@ class Resolver {
   // Who waits; chosen by the asker, who may have forgotten it by the time the answer comes.
   using Ticket = std::uint64_t;
 
-  class Listener {
+  class Asker {
    public:
     virtual void on_answer(Ticket ticket, const protocol::Question& question,
                            const protocol::Answer& answer) = 0;
 
    protected:
-    ~Listener() = default;
+    ~Asker() = default;
   };
 
   virtual ~Resolver() = default;
@@ -28,10 +28,10 @@ class Resolver {
   // miss is not (ask() counts it).
   virtual bool cached(const protocol::Question& question, protocol::Answer& answer) = 0;
 
-  // Starts the look-up, or joins the one that is under way. The listener hears of it exactly once
+  // Starts the look-up, or joins the one that is under way. The asker hears of it exactly once
   // unless it leaves; it must outlive the resolver or leave first. Nothing that could go wrong is
   // reported otherwise than as an Outcome.
-  virtual void ask(const protocol::Question& question, Ticket ticket, Listener& listener) = 0;
+  virtual void ask(const protocol::Question& question, Ticket ticket, Asker& asker) = 0;
 
   // The asker waits no longer (its deadline came). The look-up goes on for the others; if there are
   // none, it still takes the answer to what it has sent, for the cache, and asks no more. Returns

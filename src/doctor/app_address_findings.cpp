@@ -32,13 +32,13 @@ std::string line_of(const Name& name, std::string_view text) {
 // The TXT records at one name.
 class Judge {
  public:
-  Judge(const Policy& policy, const Step& step, bool counts, Findings& found)
-      : policy_(policy), step_(step), counts_(counts), found_(found) {}
+  Judge(const Policy& policy, const Observation& observation, bool counts, Findings& found)
+      : policy_(policy), observation_(observation), counts_(counts), found_(found) {}
 
   void run() {
     alias();
     foreign();
-    for (const TxtRecord& record : step_.answer.texts) {
+    for (const TxtRecord& record : observation_.answer.texts) {
       if (protocol::is_versioned(record.text)) continue;
       const auto address = protocol::read_app_address(policy_.app_id, record.text);
       address ? valid(record, *address) : malformed(record);
@@ -47,7 +47,7 @@ class Judge {
   }
 
  private:
-  const Name& name() const { return step_.question.name; }
+  const Name& name() const { return observation_.question.name; }
 
   // A DNS wildcard answers for all the names that are tried.
   bool is_told(FindingId id) const {
@@ -56,7 +56,7 @@ class Judge {
 
   // An alias that leads to a text is a delegation. One that leads to none hides the record.
   void alias() {
-    const Answer& answer = step_.answer;
+    const Answer& answer = observation_.answer;
     if (answer.aliases.empty() || !answer.texts.empty() || is_told(FindingId::kTxtAlias)) return;
     found_.push_back(
         {FindingId::kTxtAlias, counts_ ? Severity::kFault : Severity::kWarning,
@@ -68,7 +68,7 @@ class Judge {
   }
 
   void foreign() {
-    const auto& texts = step_.answer.texts;
+    const auto& texts = observation_.answer.texts;
     const auto versioned = std::ranges::find_if(
         texts, [](const TxtRecord& record) { return protocol::is_versioned(record.text); });
     if (versioned == texts.end() || is_told(FindingId::kTxtForeign)) return;
@@ -153,7 +153,7 @@ class Judge {
   }
 
   const Policy& policy_;
-  const Step& step_;
+  const Observation& observation_;
   bool counts_;  // no record was found elsewhere in its place
   Findings& found_;
   std::vector<AppAddress> valid_;
@@ -166,10 +166,10 @@ void judge_app_address(const Policy& policy, const Evidence& evidence, Findings&
   const std::vector<Name> names = protocol::app_address_names(policy, evidence.domain());
   const bool has_app = evidence.reply.target.app.has_value();
   for (const Name& name : names) {
-    const Step* const step = evidence.find(name, RecordType::kTxt);
-    if (step == nullptr || !step->decides) continue;
-    Judge(policy, *step, !has_app, found).run();
-    const auto app = protocol::select_app_address(policy.app_id, step->answer.texts);
+    const Observation* const observation = evidence.find(name, RecordType::kTxt);
+    if (observation == nullptr || !observation->decides) continue;
+    Judge(policy, *observation, !has_app, found).run();
+    const auto app = protocol::select_app_address(policy.app_id, observation->answer.texts);
     if (!std::holds_alternative<AppAddress>(app) || name == names.front()) continue;
     const AppAddress& address = std::get<AppAddress>(app);
     const bool wildcard = name.parent() != evidence.domain();

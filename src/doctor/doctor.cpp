@@ -39,7 +39,7 @@ std::vector<base::Endpoint> servers_of(const Config& config) {
 
 }  // namespace
 
-class Doctor::Source final : public dns::Resolver::Listener {
+class Doctor::Source final : public dns::Resolver::Asker {
  public:
   Source(Doctor& doctor, dns::Settings settings, std::string server,
          dns::Engine::Observer* observer)
@@ -66,15 +66,15 @@ class Doctor::Source final : public dns::Resolver::Listener {
 };
 
 // Between the relay and its resolver: sees which answer came of whom.
-class Doctor::Tap final : public dns::Resolver, private dns::Resolver::Listener {
+class Doctor::Tap final : public dns::Resolver, private dns::Resolver::Asker {
  public:
   Tap(Doctor& doctor, dns::Engine& engine) : doctor_(doctor), engine_(engine) {}
 
   bool cached(const Question& question, Answer& answer) override {
     return engine_.cached(question, answer);
   }
-  void ask(const Question& question, Ticket ticket, dns::Resolver::Listener& listener) override {
-    relay_ = &listener;  // the one that there is
+  void ask(const Question& question, Ticket ticket, dns::Resolver::Asker& asker) override {
+    relay_ = &asker;  // the one that there is
     engine_.ask(question, ticket, *this);
   }
   Outcome leave(const Question& question, Ticket ticket) override {
@@ -89,7 +89,7 @@ class Doctor::Tap final : public dns::Resolver, private dns::Resolver::Listener 
 
   Doctor& doctor_;
   dns::Engine& engine_;
-  dns::Resolver::Listener* relay_ = nullptr;
+  dns::Resolver::Asker* relay_ = nullptr;
 };
 
 struct Doctor::Examination {
@@ -207,8 +207,8 @@ void Doctor::on_decided(const Relay::Finished& finished, protocol::Reply& reply)
   examination.decided = true;
   examination.evidence.reply = std::move(reply);
   for (const auto& [question, answer] : finished.answers.entries()) {
-    examination.evidence.steps.push_back({question, answer});
-    examination.evidence.steps.back().decides = true;
+    examination.evidence.observations.push_back({question, answer});
+    examination.evidence.observations.back().decides = true;
   }
   advance(finished.id);
 }
@@ -265,7 +265,8 @@ void Doctor::advance(Id id) {
 
 void Doctor::ask_later(Id id, Examination& examination) {
   protocol::Answers known;
-  for (const Step& step : examination.evidence.steps) known.put(step.question, step.answer);
+  for (const Observation& observation : examination.evidence.observations)
+    known.put(observation.question, observation.answer);
   for (const auto& [question, answer] : examination.known.entries()) known.put(question, answer);
   for (const Question& question : later_questions(config_->policy, known, examination.evidence)) {
     if (std::ranges::find(examination.asked, question) == examination.asked.end()) {
@@ -285,7 +286,8 @@ void Doctor::ask_unchecked(Id id, Examination& examination) {
     }
   };
   for (const auto& [question, answer] : examination.known.entries()) ask_again(question, answer);
-  for (const Step& step : examination.evidence.steps) ask_again(step.question, step.answer);
+  for (const Observation& observation : examination.evidence.observations)
+    ask_again(observation.question, observation.answer);
 }
 
 void Doctor::on_deadline(Id id) {
@@ -343,18 +345,18 @@ void Doctor::finish(Id id) {
   for (const Question& question : examination.asked) {
     const Answer* const answer = examination.known.find(question);
     if (answer != nullptr && evidence.find(question.name, question.type) == nullptr) {
-      evidence.steps.push_back({question, *answer});
+      evidence.observations.push_back({question, *answer});
     }
   }
-  for (Step& step : evidence.steps) {
-    if (const auto found = examination.provenance.find(step.question);
+  for (Observation& observation : evidence.observations) {
+    if (const auto found = examination.provenance.find(observation.question);
         found != examination.provenance.end()) {
-      step.server = found->second.server;
-      step.took = found->second.took;
+      observation.server = found->second.server;
+      observation.took = found->second.took;
     }
-    const Answer* const unchecked = examination.unchecked.find(step.question);
-    step.held_back =
-        step.answer.outcome == Outcome::kFailure && unchecked != nullptr &&
+    const Answer* const unchecked = examination.unchecked.find(observation.question);
+    observation.held_back =
+        observation.answer.outcome == Outcome::kFailure && unchecked != nullptr &&
         (unchecked->outcome == Outcome::kData || unchecked->outcome == Outcome::kNoData ||
          unchecked->outcome == Outcome::kNxDomain);
   }

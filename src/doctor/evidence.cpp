@@ -10,14 +10,15 @@ using protocol::Name;
 using protocol::Reason;
 using protocol::RecordType;
 
-const Step* Evidence::find(const Name& name, RecordType type) const {
-  const auto found = std::ranges::find(steps, protocol::Question{name, type}, &Step::question);
-  return found == steps.end() ? nullptr : &*found;
+const Observation* Evidence::find(const Name& name, RecordType type) const {
+  const auto found =
+      std::ranges::find(observations, protocol::Question{name, type}, &Observation::question);
+  return found == observations.end() ? nullptr : &*found;
 }
 
 const protocol::Answer* Evidence::answer(const Name& name, RecordType type) const {
-  const Step* const step = find(name, type);
-  return step == nullptr ? nullptr : &step->answer;
+  const Observation* const observation = find(name, type);
+  return observation == nullptr ? nullptr : &observation->answer;
 }
 
 std::vector<base::IpAddress> Evidence::addresses(const Name& name, RecordType type) const {
@@ -26,7 +27,8 @@ std::vector<base::IpAddress> Evidence::addresses(const Name& name, RecordType ty
 }
 
 bool Evidence::anything_answered() const {
-  return std::ranges::any_of(steps, [](const Step& step) { return is_answer(step.answer); });
+  return std::ranges::any_of(
+      observations, [](const Observation& observation) { return is_answer(observation.answer); });
 }
 
 bool is_answer(const protocol::Answer& answer) {
@@ -71,10 +73,15 @@ bool is_refused_unseen(Reason reason) {
   return false;
 }
 
+std::optional<std::string> redirect_for(const protocol::Reply& reply, std::string_view token) {
+  if (!reply.is_success() || !protocol::is_redirect(reply.response.status)) return std::nullopt;
+  const std::string& location = reply.response.location;
+  return location.substr(0, location.rfind('/') + 1).append(token);
+}
+
 std::optional<Name> gateway_host(const Evidence& evidence) {
-  const std::string_view location = evidence.reply.response.location;
-  if (const std::size_t scheme = location.find("://"); scheme != std::string_view::npos) {
-    const std::string_view rest = location.substr(scheme + 3);
+  if (const auto url = redirect_for(evidence.reply, "")) {
+    const std::string_view rest = std::string_view(*url).substr(url->find("://") + 3);
     return Name::from_text(rest.substr(0, rest.find('/')));
   }
   if (evidence.gateway) return protocol::entry_name(*evidence.gateway);

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -13,7 +14,7 @@
 namespace http01::doctor {
 
 // One question and what came of it.
-struct Step {
+struct Observation {
   protocol::Question question;
   protocol::Answer answer;
   std::string server{};  // who was asked last; "" where nobody was in the time there was
@@ -42,7 +43,7 @@ struct Evidence {
   // else why nowhere. Neither where the redirect needs no gateway.
   std::optional<protocol::Name> gateway;
   std::optional<protocol::Reason> gateway_fault;
-  std::vector<Step> steps;  // those that decide first
+  std::vector<Observation> observations;  // those that decide first
   std::vector<Opinion> opinions;
   RelayAddresses relay;
   std::string ca = "letsencrypt.org";
@@ -53,7 +54,7 @@ struct Evidence {
   // Whether any resolver has answered any question, if only that there is nothing.
   bool anything_answered() const;
   // nullptr: was not asked.
-  const Step* find(const protocol::Name& name, protocol::RecordType type) const;
+  const Observation* find(const protocol::Name& name, protocol::RecordType type) const;
   const protocol::Answer* answer(const protocol::Name& name, protocol::RecordType type) const;
   std::vector<base::IpAddress> addresses(const protocol::Name& name,
                                          protocol::RecordType type) const;
@@ -64,6 +65,9 @@ bool is_answer(const protocol::Answer& answer);
 
 // What the relay refuses by its own rules, without a look at the DNS.
 bool is_refused_unseen(protocol::Reason reason);
+
+// Where a CA is sent for its challenge of this token; nothing where it is not.
+std::optional<std::string> redirect_for(const protocol::Reply& reply, std::string_view token);
 
 // The host that a CA is sent to, as far as it is known: of the redirect, else `_.{gateway}`.
 std::optional<protocol::Name> gateway_host(const Evidence& evidence);

@@ -47,7 +47,7 @@ std::string list(const Values& values, ToJson to_json) {
 }
 
 std::string json_of(const protocol::Question& question, const protocol::Answer& answer,
-                    const Step* step, std::string_view server) {
+                    const Observation* observation, std::string_view server) {
   Object object;
   object.text("type", to_string(question.type));
   object.text("name", question.name.text());
@@ -57,9 +57,9 @@ std::string json_of(const protocol::Question& question, const protocol::Answer& 
              list(records_of(answer), [](const std::string& r) { return json_string(r); }));
   object.number("ttl_s", answer.ttl_s);
   object.flag("authenticated", answer.authenticated);
-  if (step != nullptr) {
-    object.flag("decides", step->decides);
-    object.time("time_ms", step->took);
+  if (observation != nullptr) {
+    object.flag("decides", observation->decides);
+    object.time("time_ms", observation->took);
   }
   return object.done();
 }
@@ -104,15 +104,16 @@ std::string to_json(const Report& report) {
   object.text("app_id", reply.target.app ? reply.target.app->id : "");
   object.text("port", reply.target.app ? reply.target.app->port : "");
   object.text("gateway", reply.target.gateway ? reply.target.gateway->text() : "");
-  object.text("explanation", reply.reason == protocol::Reason::kOk ? "" : reply.response.body);
+  object.text("explanation", reply.is_success() ? "" : reply.response.body);
   object.text("ca", evidence.ca);
   object.raw("relay_addresses", list(evidence.relay.addresses, [](const base::IpAddress& address) {
                return json_string(address.text());
              }));
   object.raw("findings",
              list(report.findings, [](const Finding& finding) { return json_of(finding); }));
-  object.raw("steps", list(evidence.steps, [](const Step& step) {
-               return json_of(step.question, step.answer, &step, step.server);
+  object.raw("steps", list(evidence.observations, [](const Observation& observation) {
+               return json_of(observation.question, observation.answer, &observation,
+                              observation.server);
              }));
   object.raw("resolvers", list(evidence.opinions, [](const Opinion& opinion) {
                Object resolver;

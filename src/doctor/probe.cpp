@@ -257,13 +257,12 @@ Probe probe(const Evidence& evidence) {
   for (const base::IpAddress& address : all_addresses(evidence, evidence.domain())) {
     probe.domain.push_back({"http://" + domain + probe.path, address});
   }
-  const std::string& location = evidence.reply.response.location;
+  const auto url = redirect_for(evidence.reply, token);
   const auto host = gateway_host(evidence);
-  const bool https = location.starts_with("https:");
-  if (!location.empty() && host) {
-    const std::string url = location.substr(0, location.rfind('/') + 1) + token;
+  const bool https = url && url->starts_with("https:");
+  if (url && host) {
     for (const base::IpAddress& address : all_addresses(evidence, *host)) {
-      probe.gateway.push_back({url, address});
+      probe.gateway.push_back({*url, address});
     }
   }
   Requests requests;

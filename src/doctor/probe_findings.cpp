@@ -32,13 +32,9 @@ void judge_hop(const Evidence& evidence, const ProbeResult& result, Findings& fo
                          (v6 ? " A CA tries IPv6 first." : "")});
     return;
   }
-  const std::string expected =
-      evidence.reply.response.location.empty()
-          ? std::string()
-          : evidence.reply.response.location.substr(
-                0, evidence.reply.response.location.rfind('/') + 1) +
-                evidence.probe.path.substr(evidence.probe.path.rfind('/') + 1);
-  if (is_redirect(result.status) && result.location == expected && !expected.empty()) {
+  const std::string& path = evidence.probe.path;
+  const auto expected = redirect_for(evidence.reply, path.substr(path.rfind('/') + 1));
+  if (is_redirect(result.status) && result.location == expected) {
     // Ours; and where it leads is looked at next.
     if (const auto refusal = refusal_by_ca(result.status, result.location);
         refusal && refusal != CaRefusal::kPublicSuffix) {

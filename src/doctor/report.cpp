@@ -37,10 +37,12 @@ std::vector<std::string> records_of(const protocol::Answer& answer) {
   return records;
 }
 
-std::string of_whom(const Step& step) {
-  if (!step.server.empty()) return step.server + ", " + milliseconds(step.took) + " ms";
+std::string of_whom(const Observation& observation) {
+  if (!observation.server.empty())
+    return observation.server + ", " + milliseconds(observation.took) + " ms";
   // A failure is kept for a second (RFC 9520), also from the doctor.
-  return step.answer.outcome == protocol::Outcome::kFailure ? "a moment ago" : "nobody in time";
+  return observation.answer.outcome == protocol::Outcome::kFailure ? "a moment ago"
+                                                                   : "nobody in time";
 }
 
 std::string milliseconds(base::Duration duration) {
@@ -63,7 +65,7 @@ std::string tally(const Findings& findings) {
 }
 
 bool is_explained(const Report& report) {
-  return report.evidence.reply.reason == protocol::Reason::kOk ||
+  return report.evidence.reply.is_success() ||
          (!report.findings.empty() && report.findings.front().severity == Severity::kFault);
 }
 

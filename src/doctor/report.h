@@ -18,7 +18,7 @@ struct Report {
 
 Report make_report(const protocol::Policy& policy, Evidence evidence);
 
-// The verdict first, then each step, then the findings. Ends its last line.
+// The verdict first, then each observation, then the findings. Ends its last line.
 std::string to_text(const Report& report, bool colors);
 
 // One object on one line, without the line's end. Its members are in http01-relay(8).
@@ -26,7 +26,7 @@ std::string to_json(const Report& report);
 
 // Used by both, and by the page /check.
 std::vector<std::string> records_of(const protocol::Answer& answer);
-std::string of_whom(const Step& step);  // "192.0.2.53:53, 1.2 ms"
+std::string of_whom(const Observation& observation);  // "192.0.2.53:53, 1.2 ms"
 std::string milliseconds(base::Duration duration);
 std::string tally(const Findings& findings);  // "1 fault, 2 notes", "nothing found wrong"
 bool is_explained(const Report& report);      // by a fault among the findings

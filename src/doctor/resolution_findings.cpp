@@ -30,29 +30,33 @@ std::vector<std::string> said(const Answer& answer) {
 }
 
 // A CAA question has a finding of its own.
-bool is_ours(const Step& step) { return step.question.type != protocol::RecordType::kCaa; }
+bool is_ours(const Observation& observation) {
+  return observation.question.type != protocol::RecordType::kCaa;
+}
 
-std::string names_of(const std::vector<const Step*>& steps) {
+std::string names_of(const std::vector<const Observation*>& observations) {
   std::string text;
-  for (const Step* step : steps) text += (text.empty() ? "" : ", ") + asked(step->question);
+  for (const Observation* observation : observations)
+    text += (text.empty() ? "" : ", ") + asked(observation->question);
   return text;
 }
 
 void judge_failures(const protocol::Policy& policy, const Evidence& evidence, Findings& found) {
-  std::vector<const Step*> failed;
-  std::vector<const Step*> silent;
-  std::vector<const Step*> bogus;
-  std::vector<const Step*> unproved;
+  std::vector<const Observation*> failed;
+  std::vector<const Observation*> silent;
+  std::vector<const Observation*> bogus;
+  std::vector<const Observation*> unproved;
   bool decides_failed = false;
-  for (const Step& step : evidence.steps) {
-    if (step.held_back) bogus.push_back(&step);
-    if (!is_ours(step)) continue;
-    if (step.answer.outcome == Outcome::kFailure && !step.held_back) failed.push_back(&step);
-    if (step.answer.outcome == Outcome::kTimeout) silent.push_back(&step);
-    if (step.decides && is_answer(step.answer) && !step.answer.authenticated) {
-      unproved.push_back(&step);
+  for (const Observation& observation : evidence.observations) {
+    if (observation.held_back) bogus.push_back(&observation);
+    if (!is_ours(observation)) continue;
+    if (observation.answer.outcome == Outcome::kFailure && !observation.held_back)
+      failed.push_back(&observation);
+    if (observation.answer.outcome == Outcome::kTimeout) silent.push_back(&observation);
+    if (observation.decides && is_answer(observation.answer) && !observation.answer.authenticated) {
+      unproved.push_back(&observation);
     }
-    decides_failed |= step.decides && step.answer.outcome == Outcome::kFailure;
+    decides_failed |= observation.decides && observation.answer.outcome == Outcome::kFailure;
   }
   if (!bogus.empty()) {
     found.push_back({FindingId::kDnssecBogus, Severity::kFault,
@@ -131,9 +135,10 @@ void judge_opinions(const Evidence& evidence, Findings& found) {
 void judge_resolution(const protocol::Policy& policy, const Evidence& evidence, Findings& found) {
   judge_failures(policy, evidence, found);
   judge_opinions(evidence, found);
-  const auto slowest =
-      std::ranges::max_element(evidence.steps, {}, [](const Step& step) { return step.took; });
-  if (slowest != evidence.steps.end() && slowest->took >= kSlow && is_answer(slowest->answer)) {
+  const auto slowest = std::ranges::max_element(
+      evidence.observations, {}, [](const Observation& observation) { return observation.took; });
+  if (slowest != evidence.observations.end() && slowest->took >= kSlow &&
+      is_answer(slowest->answer)) {
     found.push_back(
         {FindingId::kSlow, Severity::kWarning,
          "The answer for " + asked(slowest->question) + " took " +

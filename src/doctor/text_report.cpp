@@ -62,33 +62,30 @@ std::string wrapped(std::string_view text, std::size_t indent) {
 
 std::string verdict(const Report& report, const Text& text) {
   const protocol::Reply& reply = report.evidence.reply;
-  const bool good = reply.reason == protocol::Reason::kOk;
+  const bool good = reply.is_success();
   std::string lines = text.bold(report.evidence.given) + ": " +
                       text.of_verdict(good, good ? "redirect" : "no redirect") + " (" +
                       std::string(protocol::info(reply.reason).word) + ", " +
                       std::to_string(code(reply.response.status)) + "), " + tally(report.findings) +
                       "\n";
-  if (good) {
-    const std::string& location = reply.response.location;
-    lines += "  to " + location.substr(0, location.rfind('/') + 1) + "{token}\n";
-  }
+  if (const auto url = redirect_for(reply, "{token}")) lines += "  to " + *url + "\n";
   if (!is_explained(report)) lines += "  " + reply.response.body;
   return lines;
 }
 
-std::string step_lines(const Step& step, const Text& text) {
-  std::string lines =
-      "  " + std::string(to_string(step.question.type)) + " " + step.question.name.text() + "\n";
+std::string observation_lines(const Observation& observation, const Text& text) {
+  std::string lines = "  " + std::string(to_string(observation.question.type)) + " " +
+                      observation.question.name.text() + "\n";
   std::string more;
-  const auto records = records_of(step.answer);
-  if (!records.empty() || step.answer.ttl_s > 0) {
-    more = "TTL " + std::to_string(step.answer.ttl_s) + " s, ";
+  const auto records = records_of(observation.answer);
+  if (!records.empty() || observation.answer.ttl_s > 0) {
+    more = "TTL " + std::to_string(observation.answer.ttl_s) + " s, ";
   }
-  more += of_whom(step);
-  if (step.answer.authenticated) more += ", DNSSEC";
+  more += of_whom(observation);
+  if (observation.answer.authenticated) more += ", DNSSEC";
   const std::string tail = text.faint("  (" + more + ")");
-  if (records.empty() || step.answer.outcome != protocol::Outcome::kData) {
-    std::string answer(to_string(step.answer.outcome));
+  if (records.empty() || observation.answer.outcome != protocol::Outcome::kData) {
+    std::string answer(to_string(observation.answer.outcome));
     for (const std::string& record : records) answer += ", by way of " + record;
     return lines + "    " + answer + tail + "\n";
   }
@@ -138,8 +135,9 @@ std::string finding_lines(const Finding& finding, const Text& text) {
 std::string to_text(const Report& report, bool colors) {
   const Text text(colors);
   std::string out = verdict(report, text);
-  if (!report.evidence.steps.empty()) out += "\n" + text.bold("asked") + "\n";
-  for (const Step& step : report.evidence.steps) out += step_lines(step, text);
+  if (!report.evidence.observations.empty()) out += "\n" + text.bold("asked") + "\n";
+  for (const Observation& observation : report.evidence.observations)
+    out += observation_lines(observation, text);
   for (const Opinion& opinion : report.evidence.opinions) {
     out += "  each by itself: " + opinion.server + "\n";
     for (const auto& [question, answer] : opinion.answers.entries()) {

@@ -101,8 +101,7 @@ class SyslogOutput final : public LogOutput {
 std::string open_error(const std::string& path, int error) {
   struct stat file {};
   const bool is_pipe = error == ENXIO && ::stat(path.c_str(), &file) == 0 && S_ISFIFO(file.st_mode);
-  return path + ": " +
-         (is_pipe ? "a pipe that nobody reads" : base::error_text(error));
+  return path + ": " + (is_pipe ? "a pipe that nobody reads" : base::error_text(error));
 }
 
 }  // namespace

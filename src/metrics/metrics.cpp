@@ -191,7 +191,7 @@ void Metrics::request(const protocol::Request& request, const protocol::Reply& r
   if (reply.page == protocol::Page::kNone) {
     counters_->decisions[reply.reason].add();
   }
-  if (!reply.response.location.empty()) counters_->redirects[status].add();
+  if (is_redirect(status)) counters_->redirects[status].add();
 }
 
 void Metrics::on_lookup(protocol::RecordType type, protocol::Outcome outcome,

@@ -49,12 +49,12 @@ std::string row(const protocol::Question& question, const protocol::Answer& answ
          std::to_string(answer.ttl_s) + " s</td><td>" + html_escaped(by) + "</td></tr>\n";
 }
 
-std::string steps(const doctor::Evidence& evidence) {
+std::string observations(const doctor::Evidence& evidence) {
   std::string page =
       "<h2>What was asked</h2>\n<table>\n"
       "<tr><th>question</th><th>answer</th><th>TTL</th><th>by</th></tr>\n";
-  for (const doctor::Step& step : evidence.steps) {
-    page += row(step.question, step.answer, of_whom(step));
+  for (const doctor::Observation& observation : evidence.observations) {
+    page += row(observation.question, observation.answer, of_whom(observation));
   }
   for (const doctor::Opinion& opinion : evidence.opinions) {
     for (const auto& [question, answer] : opinion.answers.entries()) {
@@ -66,15 +66,14 @@ std::string steps(const doctor::Evidence& evidence) {
 
 std::string verdict(const doctor::Report& report) {
   const protocol::Reply& reply = report.evidence.reply;
-  const bool good = reply.reason == protocol::Reason::kOk;
+  const bool good = reply.is_success();
   std::string page =
       "<h1>" + html_escaped(report.evidence.given) + "</h1>\n<p><strong>" +
       (good ? "Challenges are redirected to the app" : "Challenges are not redirected") +
       "</strong> (" + html_escaped(protocol::info(reply.reason).word) + ", " +
       std::to_string(code(reply.response.status)) + "), " + tally(report.findings) + ".</p>\n";
-  if (good) {
-    const std::string& location = reply.response.location;
-    page += "<pre>" + html_escaped(location.substr(0, location.rfind('/') + 1)) + "{token}</pre>\n";
+  if (const auto url = doctor::redirect_for(reply, "{token}")) {
+    page += "<pre>" + html_escaped(*url) + "</pre>\n";
   }
   if (!is_explained(report)) page += "<pre>" + html_escaped(reply.response.body) + "</pre>\n";
   return page;
@@ -95,7 +94,7 @@ std::string check_page(const doctor::Report* report, std::string_view asked) {
         "what is wrong with the domain's records.</p>\n";
   } else {
     page += verdict(*report) + findings(report->findings);
-    if (!report->evidence.steps.empty()) page += steps(report->evidence);
+    if (!report->evidence.observations.empty()) page += observations(report->evidence);
     page += "<h2>Another one</h2>\n";
   }
   page += form(asked);

@@ -38,7 +38,7 @@ void Checks::answer(Id id, const protocol::Request& request) {
       waiting_, [&](const auto& entry) { return entry.second.client == client; });
   if (waiting_.size() >= kAtOnce ||
       (!client.empty() && static_cast<std::size_t>(of_client) >= kAtOnceOfOneClient)) {
-    reply.reason = reply.response.reason = protocol::Reason::kOverloaded;
+    reply.reason = protocol::Reason::kOverloaded;
     reply.response.status = protocol::info(protocol::Reason::kOverloaded).status;
     reply.response.body = protocol::explain(config_->policy, request, protocol::Reason::kOverloaded,
                                             "Too many domains are being checked.");

@@ -190,7 +190,6 @@ class Decision {
     Reply reply;
     reply.page = Page::kReady;
     reply.reason = reason;
-    reply.response.reason = reason;
     reply.response.status =
         reason == Reason::kOk ? HttpStatus::kOk : HttpStatus::kServiceUnavailable;
     if (reason != Reason::kOk) reply.response.body = std::move(found);
@@ -217,7 +216,6 @@ class Decision {
     }
     Reply reply;
     reply.reason = refusal.reason;
-    reply.response.reason = refusal.reason;
     reply.response.status = info(refusal.reason).status;
     reply.response.body = explain(policy_, request_, refusal.reason, refusal.found);
     reply.target = std::move(target_);
@@ -245,7 +243,6 @@ class Decision {
   Step redirect(std::string location, Reason reason, HttpStatus status) {
     Reply reply;
     reply.reason = reason;
-    reply.response.reason = reason;
     reply.response.status = status;
     std::string& body = reply.response.body;
     body.reserve(location.size() + 32);

@@ -35,6 +35,9 @@ struct Reply {
   Response response;
   Target target;
   Page page = Page::kNone;
+
+  // Redirected to where it belongs, or a page that is in order; a breadcrumb is neither.
+  bool is_success() const { return reason == Reason::kOk; }
 };
 
 using Step = std::variant<Ask, Reply>;

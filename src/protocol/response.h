@@ -2,6 +2,7 @@
 // nothing from a request or from the DNS gets in unescaped. Pure; never throws.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -13,13 +14,13 @@ inline constexpr std::string_view kPlainText = "text/plain; charset=utf-8";
 
 struct Response {
   HttpStatus status = HttpStatus::kOk;
-  Reason reason = Reason::kOk;
   std::string location;                        // "" for none
   std::string_view content_type = kPlainText;  // of static storage
   std::string body;
 };
 
-// Header lines, an empty line and, unless it answers a HEAD, the body.
-std::string to_cgi(const Response& response, bool head);
+// Header lines, an empty line and, unless it answers a HEAD, the body. No reason: an error of the
+// relay's own, which is no decision.
+std::string to_cgi(const Response& response, std::optional<Reason> reason, bool head);
 
 }  // namespace http01::protocol

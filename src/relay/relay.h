@@ -19,7 +19,7 @@
 
 namespace http01 {
 
-class Relay final : private dns::Resolver::Listener {
+class Relay final : private dns::Resolver::Asker {
  public:
   using Id = std::uint64_t;  // the submitter's; not used twice while the relay lives
 

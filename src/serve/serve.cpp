@@ -171,7 +171,7 @@ void refuse_cgi() {
   response.body =
       "The relay is not configured correctly. Its operator finds the reason in the error log.\n";
   transport::write_cgi_response(STDOUT_FILENO,
-                                protocol::to_cgi(response, request.method == "HEAD"));
+                                protocol::to_cgi(response, std::nullopt, request.method == "HEAD"));
 }
 
 }  // namespace http01

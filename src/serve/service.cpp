@@ -30,7 +30,7 @@ Service::Service(base::Loop& loop, Log& log, Config config, std::string_view ver
       checks_(loop, *config_,
               [this](Id id, const protocol::Request& request, protocol::Reply& reply,
                      base::Duration took) {
-                send(id, request, reply, {took, took, took != base::Duration::zero()});
+                answer(id, request, reply, {took, took, took != base::Duration::zero()});
               }) {
   metrics_.on_change([this] { show_gauges_soon(); });
 }
@@ -55,18 +55,18 @@ void Service::finish(const Relay::Finished& finished, protocol::Reply& reply) {
   }
   fill_page(
       config_->policy, finished.request, [this] { return metrics_.page(gauges()); }, reply);
-  send(finished.id, finished.request, reply, finished.times);
+  answer(finished.id, finished.request, reply, finished.times);
 }
 
 // Counted before it is sent: what has been answered is never missing from the counters, whoever
 // ends the process when.
-void Service::send(Id id, const protocol::Request& request, const protocol::Reply& reply,
-                   const protocol::RequestTimes& times) {
+void Service::answer(Id id, const protocol::Request& request, const protocol::Reply& reply,
+                     const protocol::RequestTimes& times) {
   metrics_.request(request, reply, times.total);
   if (times.asked) show_gauges_soon();
   log_.request(request, reply, times);
   add_to_attempts(request, reply.reason);
-  on_answer_(id, protocol::to_cgi(reply.response, request.is_head()));
+  on_answer_(id, protocol::to_cgi(reply.response, reply.reason, request.is_head()));
 }
 
 void Service::add_to_attempts(const protocol::Request& request, protocol::Reason reason) {

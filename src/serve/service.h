@@ -59,8 +59,8 @@ class Service {
   void wait_for_attempts();
   Gauges gauges() const;
   void show_gauges_soon();
-  void send(Id id, const protocol::Request& request, const protocol::Reply& reply,
-            const protocol::RequestTimes& times);
+  void answer(Id id, const protocol::Request& request, const protocol::Reply& reply,
+              const protocol::RequestTimes& times);
 
   base::Loop& loop_;
   Log& log_;

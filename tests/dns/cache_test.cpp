@@ -150,7 +150,7 @@ BOOST_AUTO_TEST_CASE(the_largest_answer_of_all_is_kept_by_the_smallest_cache) {
   message += wire("a." + target) + u16(5) + u16(1);
   // To the name asked for, and to what follows its first label.
   for (int i = 0; i < 128; ++i) message += record("\xc0\x0c", 5, 60, "\xc0\x0e");
-  const Reply reply = parse_reply(
+  const ParsedReply reply = parse_reply(
       {reinterpret_cast<const std::uint8_t*>(message.data()), message.size()}, asked, 7);
   BOOST_TEST_REQUIRE((reply.verdict == Verdict::kAnswer));
   BOOST_TEST((reply.answer.outcome == Outcome::kData));

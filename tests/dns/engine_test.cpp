@@ -25,7 +25,7 @@ const Question kText = question("www.example.com");
 
 // Everything one story needs: the loop, name servers on it, an engine that asks them, and a
 // listener.
-class World : public Resolver::Listener, public Engine::Observer {
+class EngineFixture : public Resolver::Asker, public Engine::Observer {
  public:
   using Query = DnsServer::Query;
 
@@ -125,7 +125,7 @@ class World : public Resolver::Listener, public Engine::Observer {
 using Query = DnsServer::Query;
 
 BOOST_AUTO_TEST_CASE(nothing_is_asked_before_somebody_asks) {
-  World world;
+  EngineFixture world;
   DnsServer& server = world.server([](const Query&) {});
   world.engine();
   world.loop.after(20ms, [&] { world.loop.stop(); });
@@ -134,7 +134,7 @@ BOOST_AUTO_TEST_CASE(nothing_is_asked_before_somebody_asks) {
 }
 
 BOOST_AUTO_TEST_CASE(an_answer_comes_from_the_loop_and_then_from_the_cache) {
-  World world;
+  EngineFixture world;
   DnsServer* server = nullptr;
   server = &world.server([&](const Query& query) { server->send(query, query.text("a", 30)); });
   Answer answer;
@@ -156,7 +156,7 @@ BOOST_AUTO_TEST_CASE(an_answer_comes_from_the_loop_and_then_from_the_cache) {
 }
 
 BOOST_AUTO_TEST_CASE(fifty_who_ask_the_same_cost_one_packet) {
-  World world;
+  EngineFixture world;
   DnsServer* server = nullptr;
   server = &world.server([&](const Query& query) { server->send(query, query.text("a")); });
   for (Resolver::Ticket ticket = 0; ticket < 50; ++ticket) world.ask(kText, ticket);
@@ -168,7 +168,7 @@ BOOST_AUTO_TEST_CASE(fifty_who_ask_the_same_cost_one_packet) {
 }
 
 BOOST_AUTO_TEST_CASE(silent_names_do_not_keep_a_good_one_waiting) {
-  World world;
+  EngineFixture world;
   world.settings.timeout = 1s;
   DnsServer* server = nullptr;
   server = &world.server([&](const Query& query) {
@@ -182,7 +182,7 @@ BOOST_AUTO_TEST_CASE(silent_names_do_not_keep_a_good_one_waiting) {
 }
 
 BOOST_AUTO_TEST_CASE(each_try_has_its_own_id_and_port) {
-  World world;
+  EngineFixture world;
   DnsServer& server = world.server([](const Query&) {});
   for (int i = 0; i < 20; ++i) world.ask(question("n" + std::to_string(i) + ".example"));
   world.run_until(20);
@@ -198,7 +198,7 @@ BOOST_AUTO_TEST_CASE(each_try_has_its_own_id_and_port) {
 }
 
 BOOST_AUTO_TEST_CASE(forgeries_are_passed_over_and_the_real_answer_taken) {
-  World world;
+  EngineFixture world;
   world.settings.attempts = 1;
   DnsServer* server = nullptr;
   DnsServer stranger(world.loop, [](const Query&) {});
@@ -224,7 +224,7 @@ BOOST_AUTO_TEST_CASE(forgeries_are_passed_over_and_the_real_answer_taken) {
 }
 
 BOOST_AUTO_TEST_CASE(a_late_answer_to_an_earlier_try_is_forgotten) {
-  World world;
+  EngineFixture world;
   DnsServer* server = nullptr;
   server = &world.server([&](const Query&) {
     const auto& all = server->queries();
@@ -237,7 +237,7 @@ BOOST_AUTO_TEST_CASE(a_late_answer_to_an_earlier_try_is_forgotten) {
 
 // Found where the process was stopped for longer than a try may take.
 BOOST_AUTO_TEST_CASE(answers_that_have_come_are_taken_though_the_time_of_their_try_is_over) {
-  World world;
+  EngineFixture world;
   world.settings.timeout = 400ms;
   world.settings.attempts = 1;
   DnsServer* server = nullptr;
@@ -262,7 +262,7 @@ BOOST_AUTO_TEST_CASE(answers_that_have_come_are_taken_though_the_time_of_their_t
 }
 
 BOOST_AUTO_TEST_CASE(a_truncated_answer_comes_over_tcp) {
-  World world;
+  EngineFixture world;
   world.settings.attempts = 1;
   DnsServer* server = nullptr;
   server = &world.server([&](const Query& query) {
@@ -273,7 +273,7 @@ BOOST_AUTO_TEST_CASE(a_truncated_answer_comes_over_tcp) {
 }
 
 BOOST_AUTO_TEST_CASE(tcp_may_come_octet_by_octet_after_a_forgery) {
-  World world;
+  EngineFixture world;
   world.settings = {{}, 1s, 1};
   DnsServer* server = nullptr;
   server = &world.server([&](const Query& query) {
@@ -295,7 +295,7 @@ BOOST_AUTO_TEST_CASE(tcp_may_come_octet_by_octet_after_a_forgery) {
 BOOST_AUTO_TEST_CASE(tcp_that_is_refused_or_hung_up_or_too_large_fails_its_server) {
   for (const char* how :
        {"refused", "hung up", "too large", "as large as can be", "large and forged"}) {
-    World world;
+    EngineFixture world;
     DnsServer* bad = nullptr;
     DnsServer* good = nullptr;
     bad = &world.server(
@@ -317,7 +317,7 @@ BOOST_AUTO_TEST_CASE(tcp_that_is_refused_or_hung_up_or_too_large_fails_its_serve
 }
 
 BOOST_AUTO_TEST_CASE(tcp_that_is_silent_times_out) {
-  World world;
+  EngineFixture world;
   world.settings.attempts = 2;
   DnsServer* silent = nullptr;
   silent = &world.server([&](const Query& query) {
@@ -329,7 +329,7 @@ BOOST_AUTO_TEST_CASE(tcp_that_is_silent_times_out) {
 
 BOOST_AUTO_TEST_CASE(a_failure_is_asked_elsewhere_at_once) {
   for (const std::uint16_t flags : {kServFail, kRefused}) {
-    World world;
+    EngineFixture world;
     world.settings.timeout = 10s;
     DnsServer* bad = nullptr;
     DnsServer* good = nullptr;
@@ -343,7 +343,7 @@ BOOST_AUTO_TEST_CASE(a_failure_is_asked_elsewhere_at_once) {
 }
 
 BOOST_AUTO_TEST_CASE(who_answered_is_the_server_asked_last) {
-  World world;
+  EngineFixture world;
   DnsServer* bad = nullptr;
   DnsServer* good = nullptr;
   bad = &world.server([&](const Query& query) { bad->send(query, query.reply(kServFail)); });
@@ -353,7 +353,7 @@ BOOST_AUTO_TEST_CASE(who_answered_is_the_server_asked_last) {
 }
 
 BOOST_AUTO_TEST_CASE(what_is_held_back_can_be_asked_for) {
-  World world;
+  EngineFixture world;
   world.settings.checking = false;
   DnsServer* server = nullptr;
   server = &world.server([&](const Query& query) { server->send(query, query.text("a")); });
@@ -362,7 +362,7 @@ BOOST_AUTO_TEST_CASE(what_is_held_back_can_be_asked_for) {
 }
 
 BOOST_AUTO_TEST_CASE(a_failure_of_all_is_a_failure_for_a_second) {
-  World world;
+  EngineFixture world;
   DnsServer* bad = nullptr;
   bad = &world.server([&](const Query& query) { bad->send(query, query.reply(kServFail)); });
   BOOST_TEST(world.outcome() == "failure");
@@ -373,7 +373,7 @@ BOOST_AUTO_TEST_CASE(a_failure_of_all_is_a_failure_for_a_second) {
 }
 
 BOOST_AUTO_TEST_CASE(edns_that_is_refused_is_not_offered_again) {
-  World world;
+  EngineFixture world;
   world.settings.attempts = 1;
   DnsServer* old = nullptr;
   old = &world.server([&](const Query& query) {
@@ -387,7 +387,7 @@ BOOST_AUTO_TEST_CASE(edns_that_is_refused_is_not_offered_again) {
 
 // Found where one name that a resolver could not read cost all later ones their EDNS.
 BOOST_AUTO_TEST_CASE(what_is_refused_without_edns_too_says_nothing_of_edns) {
-  World world;
+  EngineFixture world;
   world.settings.attempts = 1;
   DnsServer* picky = nullptr;
   picky = &world.server([&](const Query& query) {
@@ -401,7 +401,7 @@ BOOST_AUTO_TEST_CASE(what_is_refused_without_edns_too_says_nothing_of_edns) {
 }
 
 BOOST_AUTO_TEST_CASE(a_dead_server_costs_no_time) {
-  World world;
+  EngineFixture world;
   world.settings = {{}, 10s, 1};
   world.closed_port();
   DnsServer* good = nullptr;
@@ -410,7 +410,7 @@ BOOST_AUTO_TEST_CASE(a_dead_server_costs_no_time) {
 }
 
 BOOST_AUTO_TEST_CASE(an_unreachable_network_costs_no_time) {
-  World world;
+  EngineFixture world;
   world.settings = {{*base::Endpoint::parse("255.255.255.255", 53)}, 10s, 1};
   DnsServer* good = nullptr;
   good = &world.server([&](const Query& query) { good->send(query, query.text("a")); });
@@ -418,7 +418,7 @@ BOOST_AUTO_TEST_CASE(an_unreachable_network_costs_no_time) {
 }
 
 BOOST_AUTO_TEST_CASE(when_all_are_dead_it_tries_again_before_it_gives_up) {
-  World world;
+  EngineFixture world;
   world.settings = {{}, 30ms, 3};
   world.closed_port();
   const auto began = world.loop.now();  // what the tries reckon from
@@ -427,7 +427,7 @@ BOOST_AUTO_TEST_CASE(when_all_are_dead_it_tries_again_before_it_gives_up) {
 }
 
 BOOST_AUTO_TEST_CASE(a_silent_server_is_asked_last_by_the_next_ones) {
-  World world;
+  EngineFixture world;
   DnsServer& silent = world.server([](const Query&) {});
   DnsServer* good = nullptr;
   good = &world.server([&](const Query& query) { good->send(query, query.text("a")); });
@@ -440,7 +440,7 @@ BOOST_AUTO_TEST_CASE(a_silent_server_is_asked_last_by_the_next_ones) {
 }
 
 BOOST_AUTO_TEST_CASE(servers_are_asked_over_ipv6_too) {
-  World world;
+  EngineFixture world;
   DnsServer* server = nullptr;
   server = &world.server(
       [&](const Query& query) {
@@ -451,7 +451,7 @@ BOOST_AUTO_TEST_CASE(servers_are_asked_over_ipv6_too) {
 }
 
 BOOST_AUTO_TEST_CASE(who_leaves_is_told_what_is_known_and_hears_no_more) {
-  World world;
+  EngineFixture world;
   world.settings.attempts = 2;
   DnsServer* server = nullptr;
   server = &world.server([&](const Query& query) {
@@ -470,7 +470,7 @@ BOOST_AUTO_TEST_CASE(who_leaves_is_told_what_is_known_and_hears_no_more) {
 }
 
 BOOST_AUTO_TEST_CASE(a_look_up_that_all_have_left_ends_in_the_cache) {
-  World world;
+  EngineFixture world;
   DnsServer* server = nullptr;
   server = &world.server([&](const Query& query) { server->send(query, query.text("a")); });
   world.ask();
@@ -482,7 +482,7 @@ BOOST_AUTO_TEST_CASE(a_look_up_that_all_have_left_ends_in_the_cache) {
 }
 
 BOOST_AUTO_TEST_CASE(a_look_up_that_all_have_left_is_not_tried_again_and_not_remembered) {
-  World world;
+  EngineFixture world;
   DnsServer& server = world.server([](const Query&) {});
   world.ask();
   world.engine().leave(kText, 1);
@@ -495,7 +495,7 @@ BOOST_AUTO_TEST_CASE(a_look_up_that_all_have_left_is_not_tried_again_and_not_rem
 }
 
 BOOST_AUTO_TEST_CASE(a_look_up_that_all_have_left_asks_nobody_else_after_a_failure) {
-  World world;
+  EngineFixture world;
   DnsServer* bad = nullptr;
   bad = &world.server([&](const Query& query) { bad->send(query, query.reply(kServFail)); });
   world.ask();
@@ -506,7 +506,7 @@ BOOST_AUTO_TEST_CASE(a_look_up_that_all_have_left_asks_nobody_else_after_a_failu
 }
 
 BOOST_AUTO_TEST_CASE(a_look_up_that_all_have_left_goes_on_for_who_joins_it) {
-  World world;
+  EngineFixture world;
   DnsServer& server = world.server([](const Query&) {});
   world.ask(kText, 1);
   world.engine().leave(kText, 1);
@@ -518,7 +518,7 @@ BOOST_AUTO_TEST_CASE(a_look_up_that_all_have_left_goes_on_for_who_joins_it) {
 
 // Thousands that tried again once made the deadlines of their requests late.
 BOOST_AUTO_TEST_CASE(a_timer_that_comes_due_meanwhile_waits_for_few_tries) {
-  World world;
+  EngineFixture world;
   world.settings.timeout = 600ms;
   world.settings.attempts = 2;
   DnsServer& server = world.server([](const Query&) {});
@@ -545,7 +545,7 @@ BOOST_AUTO_TEST_CASE(a_timer_that_comes_due_meanwhile_waits_for_few_tries) {
 }
 
 BOOST_AUTO_TEST_CASE(who_is_being_told_may_ask_and_leave_for_others) {
-  World world;
+  EngineFixture world;
   DnsServer* server = nullptr;
   server = &world.server([&](const Query& query) { server->send(query, query.text("a")); });
   for (const Resolver::Ticket ticket : {1U, 2U, 3U}) world.ask(kText, ticket);
@@ -563,7 +563,7 @@ BOOST_AUTO_TEST_CASE(who_is_being_told_may_ask_and_leave_for_others) {
 }
 
 BOOST_AUTO_TEST_CASE(beyond_the_limit_nothing_is_asked_but_all_can_join) {
-  World world;
+  EngineFixture world;
   DnsServer& server = world.server([](const Query&) {});
   world.engine().set_max_sockets(1);
   world.ask(kText, 1);
@@ -580,7 +580,7 @@ BOOST_AUTO_TEST_CASE(beyond_the_limit_nothing_is_asked_but_all_can_join) {
 }
 
 BOOST_AUTO_TEST_CASE(a_process_without_descriptors_is_overloaded) {
-  World world;
+  EngineFixture world;
   DnsServer* server = nullptr;
   server = &world.server([&](const Query& query) { server->send(query, query.text("a")); });
   world.engine();
@@ -597,7 +597,7 @@ BOOST_AUTO_TEST_CASE(a_process_without_descriptors_is_overloaded) {
 }
 
 BOOST_AUTO_TEST_CASE(a_reload_leaves_what_is_under_way_alone) {
-  World world;
+  EngineFixture world;
   DnsServer* first = nullptr;
   first = &world.server([&](const Query& query) {
     if (first->queries().size() == 2) first->send(query, query.text("old"));
@@ -615,7 +615,7 @@ BOOST_AUTO_TEST_CASE(a_reload_leaves_what_is_under_way_alone) {
 }
 
 BOOST_AUTO_TEST_CASE(other_cache_settings_begin_an_empty_cache) {
-  World world;
+  EngineFixture world;
   DnsServer* server = nullptr;
   server = &world.server([&](const Query& query) { server->send(query, query.text("a")); });
   BOOST_TEST(world.text() == "a");
@@ -627,7 +627,7 @@ BOOST_AUTO_TEST_CASE(other_cache_settings_begin_an_empty_cache) {
 }
 
 BOOST_AUTO_TEST_CASE(without_servers_those_of_the_machine_are_asked) {
-  World world;
+  EngineFixture world;
   DnsServer* server = nullptr;
   server = &world.server([&](const Query& query) { server->send(query, query.text("a")); });
   const auto path = std::filesystem::temp_directory_path() /
@@ -645,7 +645,7 @@ BOOST_AUTO_TEST_CASE(without_servers_those_of_the_machine_are_asked) {
 }
 
 BOOST_AUTO_TEST_CASE(an_engine_may_go_with_look_ups_under_way) {
-  World world;
+  EngineFixture world;
   world.server([](const Query&) {});
   for (int i = 0; i < 10; ++i) world.ask(question("n" + std::to_string(i) + ".example"));
 }

@@ -21,10 +21,12 @@ BOOST_AUTO_TEST_SUITE(message)
 
 const Question kText = question("www.example.com");
 
-Reply parse(const Message& message) { return parse_reply(message.octets(), message.question, 7); }
+ParsedReply parse(const Message& message) {
+  return parse_reply(message.octets(), message.question, 7);
+}
 
 std::string_view outcome_of(const Message& message) {
-  const Reply reply = parse(message);
+  const ParsedReply reply = parse(message);
   return reply.verdict == Verdict::kAnswer ? protocol::to_string(reply.answer.outcome) : "none";
 }
 
@@ -51,7 +53,7 @@ BOOST_AUTO_TEST_CASE(a_query_is_these_octets) {
 }
 
 BOOST_AUTO_TEST_CASE(a_text_is_its_strings_joined) {
-  const Reply reply =
+  const ParsedReply reply =
       parse({.question = kText,
              .answer = {record(wire("www.example.com"), 16, 300, "\3abc\1\0\0\2de"s),
                         txt("www.example.com", "other", 200)}});
@@ -77,7 +79,7 @@ BOOST_AUTO_TEST_CASE(addresses_are_read) {
 BOOST_AUTO_TEST_CASE(caa_records_are_read) {
   const Question caa = question("www.example.com", RecordType::kCaa);
   const std::string owner = wire("www.example.com");
-  const Reply reply = parse(
+  const ParsedReply reply = parse(
       {.question = caa,
        .answer = {record(owner, 257, 60, "\0\5IssueCA.example; a=b"s),
                   record(owner, 257, 60, "\x80\5iodef"s), record(owner, 257, 60, "\x7f\1x\0"s)}});
@@ -105,7 +107,7 @@ BOOST_AUTO_TEST_CASE(caa_of_any_octets_is_a_record_or_a_failure) {
   for (int i = 0; i < 20'000; ++i) {
     std::string rdata(random() % 24, '\0');
     for (char& octet : rdata) octet = static_cast<char>(random() % (i % 2 == 0 ? 256 : 8));
-    const Reply reply =
+    const ParsedReply reply =
         parse({.question = caa, .answer = {record(wire("www.example.com"), 257, 60, rdata)}});
     if (reply.verdict != Verdict::kAnswer) {
       BOOST_TEST_REQUIRE(reply.verdict == Verdict::kFailure);
@@ -149,10 +151,10 @@ BOOST_AUTO_TEST_CASE(a_packet_that_does_not_match_is_foreign) {
 }
 
 BOOST_AUTO_TEST_CASE(letter_case_means_nothing_in_question_owner_and_target) {
-  const Reply reply = parse({.question = kText,
-                             .answer = {cname("wwW.Example.com", "Target.Example.NET"),
-                                        txt("tARGET.example.net", "Text")},
-                             .question_section = wire("WWW.eXample.COM") + u16(16) + u16(1)});
+  const ParsedReply reply = parse({.question = kText,
+                                   .answer = {cname("wwW.Example.com", "Target.Example.NET"),
+                                              txt("tARGET.example.net", "Text")},
+                                   .question_section = wire("WWW.eXample.COM") + u16(16) + u16(1)});
   BOOST_TEST((reply.answer.outcome == Outcome::kData));
   BOOST_TEST(reply.answer.aliases.at(0).text() == "target.example.net");
   BOOST_TEST(reply.answer.texts.at(0).text == "Text");
@@ -193,7 +195,7 @@ BOOST_AUTO_TEST_CASE(a_refusal_of_edns_may_be_the_bare_header) {
 }
 
 BOOST_AUTO_TEST_CASE(the_chain_is_followed_in_any_order_and_the_rest_ignored) {
-  const Reply reply = parse(
+  const ParsedReply reply = parse(
       {.question = kText,
        .answer = {txt("c.example.com", "end", 90), txt("off.example.com", "no", 1),
                   cname("b.example.com", "c.example.com", 80), cname("x.example", "y.example", 2),
@@ -233,7 +235,7 @@ BOOST_AUTO_TEST_CASE(eight_aliases_are_followed_and_no_more) {
 }
 
 BOOST_AUTO_TEST_CASE(a_chain_that_comes_back_is_a_loop) {
-  const Reply reply =
+  const ParsedReply reply =
       parse({.question = kText,
              .answer = {cname("www.example.com", "b.example", 50),
                         cname("b.example", "c.example", 40), cname("c.example", "b.example", 30)}});
@@ -250,7 +252,7 @@ BOOST_AUTO_TEST_CASE(asked_for_an_alias_all_targets_of_the_very_name_are_told) {
                              cname("www.example.com", "d.example")}};
   for (const std::uint16_t flags : {std::uint16_t{0x8180}, kNxDomain}) {
     message.flags = flags;
-    const Reply reply = parse(message);
+    const ParsedReply reply = parse(message);
     BOOST_TEST((reply.answer.outcome == Outcome::kData));
     BOOST_TEST_REQUIRE(reply.answer.aliases.size() == 2u);
     BOOST_TEST(reply.answer.aliases[0].text() == "b.example");
@@ -316,7 +318,7 @@ BOOST_AUTO_TEST_CASE(name_servers_of_the_root_are_data) {
 
 BOOST_AUTO_TEST_CASE(compressed_names_are_read) {
   // 12: www.example.com, 16: example.com
-  const Reply reply = parse(
+  const ParsedReply reply = parse(
       {.question = kText,
        .answer = {record("\xc0\x0c", 5, 60, "\1b\xc0\x10"), record("\1b\xc0\x10", 16, 60, "\1a")}});
   BOOST_TEST((reply.answer.outcome == Outcome::kData));
@@ -403,7 +405,8 @@ BOOST_AUTO_TEST_CASE(records_nobody_asked_for_are_stepped_over) {
 
 BOOST_AUTO_TEST_CASE(a_text_of_too_many_strings_is_a_record_without_text) {
   const std::string owner = wire("www.example.com");
-  Reply reply = parse({.question = kText, .answer = {record(owner, 16, 60, repeat("\1a", 64))}});
+  ParsedReply reply =
+      parse({.question = kText, .answer = {record(owner, 16, 60, repeat("\1a", 64))}});
   BOOST_TEST(reply.answer.texts.at(0).text == std::string(64, 'a'));
   reply =
       parse({.question = kText,
@@ -454,7 +457,7 @@ BOOST_AUTO_TEST_CASE(a_name_that_grows_too_long_by_pointers_is_a_failure) {
 }
 
 BOOST_AUTO_TEST_CASE(labels_of_any_octets_stay_labels) {
-  const Reply reply =
+  const ParsedReply reply =
       parse({.question = question("www.example.com", RecordType::kCname),
              .answer = {record(wire("www.example.com"), 5, 60, "\3a.b\7ex\0mple\0"s)}});
   BOOST_TEST(reply.answer.aliases.at(0).text() == "a\\046b.ex\\000mple");

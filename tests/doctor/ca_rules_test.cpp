@@ -2,7 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
-#include "tests/protocol/random_world.h"
+#include "tests/protocol/random_case.h"
 
 namespace http01 {
 
@@ -74,7 +74,7 @@ BOOST_AUTO_TEST_CASE(a_ca_follows_every_redirect_of_a_challenge) {
   int redirects = 0;
   int breadcrumbs = 0;
   for (std::uint32_t seed = 0; seed < 6000; ++seed) {
-    const protocol::World world(seed);
+    const protocol::RandomCase world(seed);
     const protocol::Request request = protocol::read_request(world.policy, world.raw);
     if (request.kind != protocol::PathKind::kChallenge) continue;
     const protocol::Story story = protocol::decided(world.policy, world.raw, world);
@@ -82,9 +82,9 @@ BOOST_AUTO_TEST_CASE(a_ca_follows_every_redirect_of_a_challenge) {
     if (response.location.empty()) continue;
     // A CA asks on port 80 or 443, and gets back the port it came by.
     const bool by_port_of_ca = request.host.port.empty() || request.host.port == ":80";
-    ++(response.reason == protocol::Reason::kOk ? redirects : breadcrumbs);
+    ++(story.reply.is_success() ? redirects : breadcrumbs);
     const auto refusal = refusal_by_ca(protocol::code(response.status), response.location);
-    if (refusal && (response.reason == protocol::Reason::kOk || by_port_of_ca)) {
+    if (refusal && (story.reply.is_success() || by_port_of_ca)) {
       BOOST_ERROR("world " << seed << ": " << to_string(*refusal) << ": " << response.location);
     }
     // It gives up where it comes by a URL twice.

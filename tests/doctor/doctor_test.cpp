@@ -9,8 +9,8 @@ BOOST_AUTO_TEST_CASE(a_domain_in_order_is_asked_for_once_and_of_whom_is_known) {
   Clinic clinic;
   const Evidence& evidence = clinic.examined("app.example.com");
   BOOST_TEST((evidence.reply.reason == protocol::Reason::kOk));
-  for (const Step& step : evidence.steps) {
-    BOOST_TEST(step.server == clinic.server[0]->dns.endpoint().text());
+  for (const Observation& observation : evidence.observations) {
+    BOOST_TEST(observation.server == clinic.server[0]->dns.endpoint().text());
   }
   std::vector<std::string> asked = clinic.server[0]->asked_for;
   std::ranges::sort(asked);
@@ -25,8 +25,8 @@ BOOST_AUTO_TEST_CASE(a_domain_in_order_is_asked_for_once_and_of_whom_is_known) {
                                           "CNAME app.example.com",
                                           "TXT _dstack-app-address.app.example.com"};
   BOOST_TEST(asked == expected, boost::test_tools::per_element());
-  BOOST_TEST(evidence.steps.front().decides);
-  BOOST_TEST(!evidence.steps.back().decides);
+  BOOST_TEST(evidence.observations.front().decides);
+  BOOST_TEST(!evidence.observations.back().decides);
   BOOST_TEST(evidence.opinions.empty());
 }
 
@@ -68,9 +68,9 @@ BOOST_AUTO_TEST_CASE(a_failure_that_goes_without_validation_is_held_back) {
       Outcome::kFailure;
   const Evidence& evidence = clinic.examined("app.example.com");
   BOOST_TEST((evidence.reply.reason == protocol::Reason::kDnsFailure));
-  BOOST_TEST(evidence.steps.size() > 0u);
+  BOOST_TEST(evidence.observations.size() > 0u);
   bool held_back = false;
-  for (const Step& step : evidence.steps) held_back |= step.held_back;
+  for (const Observation& observation : evidence.observations) held_back |= observation.held_back;
   BOOST_TEST(held_back);
   BOOST_TEST(std::ranges::count(clinic.server[0]->asked_for,
                                 "TXT _dstack-app-address.app.example.com CD") == 1);

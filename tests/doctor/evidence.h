@@ -43,7 +43,7 @@ struct Case {
   protocol::Zone zone;
   RelayAddresses relay{{*base::IpAddress::parse(kRelayAddress)}, true};
   std::string ca = "letsencrypt.org";
-  Evidence extra;  // held-back steps, opinions, times, the probe
+  Evidence extra;  // held-back observations, opinions, times, the probe
 
   Case() {
     set("TXT _dstack-app-address.app.example.com", protocol::txt({kAppId + ":443"}));
@@ -75,40 +75,41 @@ struct Case {
     evidence.probe = extra.probe;
     protocol::Answers known;
     for (int round = 0; round < 60; ++round) {
-      protocol::Step step = protocol::decide(policy, evidence.request, known);
-      if (auto* const reply = std::get_if<protocol::Reply>(&step)) {
+      protocol::Step observation = protocol::decide(policy, evidence.request, known);
+      if (auto* const reply = std::get_if<protocol::Reply>(&observation)) {
         evidence.reply = std::move(*reply);
         break;
       }
-      for (const auto& question : std::get<protocol::Ask>(step).questions) {
+      for (const auto& question : std::get<protocol::Ask>(observation).questions) {
         known.put(question, zone(question));
       }
     }
     for (const auto& [question, answer] : known.entries()) {
-      evidence.steps.push_back({question, answer});
-      evidence.steps.back().decides = true;
+      evidence.observations.push_back({question, answer});
+      evidence.observations.back().decides = true;
     }
     if (is_refused_unseen(evidence.reply.reason)) return evidence;
     const auto ask = [&](const std::vector<protocol::Question>& questions) {
       for (const auto& question : questions) {
         if (evidence.find(question.name, question.type) == nullptr) {
-          evidence.steps.push_back({question, zone(question)});
+          evidence.observations.push_back({question, zone(question)});
         }
       }
     };
     ask(first_questions(policy, evidence.domain()));
     for (bool more = true; more;) {
       protocol::Answers all;
-      for (const Step& step : evidence.steps) all.put(step.question, step.answer);
+      for (const Observation& observation : evidence.observations)
+        all.put(observation.question, observation.answer);
       const auto later = later_questions(policy, all, evidence);
       ask(later);
       more = !later.empty();
     }
-    for (const Step& changed : extra.steps) {
-      for (Step& step : evidence.steps) {
-        if (step.question == changed.question) {
-          step.held_back = changed.held_back;
-          step.took = changed.took;
+    for (const Observation& changed : extra.observations) {
+      for (Observation& observation : evidence.observations) {
+        if (observation.question == changed.question) {
+          observation.held_back = changed.held_back;
+          observation.took = changed.took;
         }
       }
     }

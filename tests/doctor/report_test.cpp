@@ -27,10 +27,10 @@ BOOST_AUTO_TEST_CASE(the_verdict_comes_first) {
 
 BOOST_AUTO_TEST_CASE(a_step_says_what_of_whom_what_came_and_when) {
   Evidence evidence = Case().evidence();
-  evidence.steps[0].server = "192.0.2.53:53";
-  evidence.steps[0].took = std::chrono::microseconds(12345);
-  evidence.steps[0].answer.ttl_s = 60;
-  evidence.steps[0].answer.authenticated = true;
+  evidence.observations[0].server = "192.0.2.53:53";
+  evidence.observations[0].took = std::chrono::microseconds(12345);
+  evidence.observations[0].answer.ttl_s = 60;
+  evidence.observations[0].answer.authenticated = true;
   const std::string text = to_text(make_report(Case().policy, evidence), false);
   BOOST_TEST(has(text, "  TXT _dstack-app-address.app.example.com\n    \"" + kAppId +
                            ":443\"  (TTL 60 s, 192.0.2.53:53, 12.3 ms, DNSSEC)\n"));

@@ -28,9 +28,9 @@ BOOST_AUTO_TEST_CASE(dns_that_fails_or_is_silent) {
 BOOST_AUTO_TEST_CASE(dnssec) {
   Case bogus;
   bogus.set("TXT _dstack-app-address.app.example.com", with_outcome(Outcome::kFailure));
-  Step held{{name_of("_dstack-app-address.app.example.com"), RecordType::kTxt}, {}};
+  Observation held{{name_of("_dstack-app-address.app.example.com"), RecordType::kTxt}, {}};
   held.held_back = true;
-  bogus.extra.steps = {held};
+  bogus.extra.observations = {held};
   BOOST_TEST(bogus.found() == "fault dnssec-bogus");
   Case unsigned_zone;
   unsigned_zone.policy.require_dnssec = true;
@@ -70,11 +70,11 @@ BOOST_AUTO_TEST_CASE(resolvers_that_do_not_agree) {
 
 BOOST_AUTO_TEST_CASE(an_answer_that_takes_long) {
   Case c;
-  Step slow{{name_of("app.example.com"), RecordType::kCname}, {}};
+  Observation slow{{name_of("app.example.com"), RecordType::kCname}, {}};
   slow.took = std::chrono::seconds(2);
-  c.extra.steps = {slow};
+  c.extra.observations = {slow};
   BOOST_TEST(c.found() == "warning slow");
-  c.extra.steps[0].took = std::chrono::milliseconds(1999);
+  c.extra.observations[0].took = std::chrono::milliseconds(1999);
   BOOST_TEST(c.found() == "");
 }
 

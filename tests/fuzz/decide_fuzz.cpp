@@ -5,23 +5,23 @@
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/target.h"
 #include "tests/protocol/answer_faults.h"
-#include "tests/protocol/random_world.h"
+#include "tests/protocol/random_case.h"
 
 namespace http01::fuzz {
 namespace {
 
 using namespace protocol;
 
-void require_header_block(const Response& response) {
-  const std::string get = to_cgi(response, false);
-  const std::string head = to_cgi(response, true);
-  require(get == head + response.body, "HEAD is not GET without its body");
+void require_header_block(const Reply& reply) {
+  const std::string get = to_cgi(reply.response, reply.reason, false);
+  const std::string head = to_cgi(reply.response, reply.reason, true);
+  require(get == head + reply.response.body, "HEAD is not GET without its body");
   require(head.starts_with("Status: ") && head.ends_with("\r\n\r\n"), "no header block");
   require(head.find("\r\n\r\n") == head.size() - 4, "the header block ends early");
 }
 
 FUZZ_TARGET(decide, octets) {
-  const World world(octets);
+  const RandomCase world(octets);
   const Policy& policy = world.policy;
   const Request request = read_request(policy, world.raw);
   // decided() throws where a question is asked that is known, or where there is no end of them.
@@ -34,8 +34,8 @@ FUZZ_TARGET(decide, octets) {
   });
   const Reply& reply = story.reply;
 
-  require_header_block(reply.response);
-  const std::string lines = fault_of_lines(reply.response);
+  require_header_block(reply);
+  const std::string lines = fault_of_lines(reply);
   require(lines.empty(), lines + ": " + reply.response.body);
   if (!reply.response.location.empty()) {
     const std::string location = fault_of_location(policy, request, reply);

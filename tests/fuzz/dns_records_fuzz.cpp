@@ -115,7 +115,7 @@ FUZZ_TARGET(dns_records, octets) {
   Input input(octets);
   const Made made = make(input);
   const std::vector<std::uint8_t> packet = made.message.octets();
-  const dns::Reply reply = dns::parse_reply(packet, made.message.question, made.message.id);
+  const dns::ParsedReply reply = dns::parse_reply(packet, made.message.question, made.message.id);
   require(reply.verdict == dns::Verdict::kAnswer || reply.verdict == dns::Verdict::kFailure,
           "a verdict that such a packet cannot have");
   const bool asked_txt = made.message.question.type == RecordType::kTxt;

@@ -10,7 +10,7 @@
 namespace http01::fuzz {
 namespace {
 
-using dns::Reply;
+using dns::ParsedReply;
 using dns::Verdict;
 using protocol::Answer;
 using protocol::Outcome;
@@ -59,7 +59,7 @@ FUZZ_TARGET(dns_reply, packet) {
   const dns::Bytes octets(reinterpret_cast<const std::uint8_t*>(packet.data()), packet.size());
   const Question question = repeated_question(packet);
   const auto id = static_cast<std::uint16_t>(Input(packet).number(2));
-  const Reply reply = dns::parse_reply(octets, question, id);
+  const ParsedReply reply = dns::parse_reply(octets, question, id);
 
   const auto other_id = static_cast<std::uint16_t>(id ^ 0x100);
   require(dns::parse_reply(octets, question, other_id).verdict == Verdict::kForeign,

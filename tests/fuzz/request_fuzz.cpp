@@ -76,7 +76,7 @@ FUZZ_TARGET(request, octets) {
   }
   const Reply& reply = std::get<Reply>(step);
   require(reply.page == Page::kNone || !request.fault, "a page for a request that is refused");
-  const std::string lines = fault_of_lines(reply.response);
+  const std::string lines = fault_of_lines(reply);
   require(lines.empty(), lines);
   if (reply.response.location.empty()) return;
   const std::string location = fault_of_location(policy(), request, reply);

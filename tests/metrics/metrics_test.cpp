@@ -19,7 +19,6 @@ protocol::Request request(const std::string& method, const std::string& uri) {
 protocol::Reply reply(protocol::Reason reason, int status, const std::string& location = {}) {
   protocol::Reply made;
   made.reason = reason;
-  made.response.reason = reason;
   made.response.status = protocol::http_status(status).value();
   made.response.location = location;
   return made;

@@ -11,7 +11,7 @@
 
 namespace http01::protocol {
 
-// Said again here in text and without the code under test: what the policies of World allow.
+// Said again here in text and without the code under test: what the policies of RandomCase allow.
 inline bool is_allowed(const GatewayPolicy& gateways, const std::string& base) {
   const auto is = [&base](const Name& name) { return name.text() == base; };
   if (std::ranges::any_of(gateways.bases, is)) return true;
@@ -116,8 +116,9 @@ inline bool is_printable(std::string_view text) {
 }
 
 // "" where the answer is whole lines of printable ASCII, else what is wrong.
-inline std::string fault_of_lines(const Response& response) {
-  const std::string cgi = to_cgi(response, false);
+inline std::string fault_of_lines(const Reply& reply) {
+  const Response& response = reply.response;
+  const std::string cgi = to_cgi(response, reply.reason, false);
   const std::size_t end = cgi.find("\r\n\r\n");
   if (end == std::string::npos) return "no end of the header";
   if (cgi.substr(end + 4) != response.body) return "the body begins early";

@@ -233,7 +233,8 @@ BOOST_AUTO_TEST_CASE(paths_45_to_49) {
     raw.method = method;
     const Reply reply = decided(default_policy(), raw, good()).reply;
     BOOST_TEST(summary(reply) == "405 bad-method");
-    BOOST_TEST(to_cgi(reply.response, false).find("\r\nAllow: GET, HEAD\r\n") != std::string::npos);
+    BOOST_TEST(to_cgi(reply.response, reply.reason, false).find("\r\nAllow: GET, HEAD\r\n") !=
+               std::string::npos);
   }
 }
 
@@ -250,13 +251,15 @@ BOOST_AUTO_TEST_CASE(paths_50_to_54) {
   }
   const Reply redirect =
       decided(default_policy(), get("app.example.com", kPath), good()).reply;  // 53
-  BOOST_TEST(to_cgi(redirect.response, false).find("\r\nCache-Control: no-store\r\n") !=
-             std::string::npos);
+  BOOST_TEST(
+      to_cgi(redirect.response, redirect.reason, false).find("\r\nCache-Control: no-store\r\n") !=
+      std::string::npos);
   const Reply missing =
       decided(default_policy(), get("app.example.com", kPath), Zone{}).reply;  // 54
   BOOST_TEST(summary(missing) == "404 txt-missing");
-  BOOST_TEST(to_cgi(missing.response, false).find("\r\nCache-Control: no-store\r\n") !=
-             std::string::npos);
+  BOOST_TEST(
+      to_cgi(missing.response, missing.reason, false).find("\r\nCache-Control: no-store\r\n") !=
+      std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(policies_61_to_66) {

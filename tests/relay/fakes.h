@@ -33,7 +33,7 @@ class FakeResolver final : public dns::Resolver {
     return true;
   }
 
-  void ask(const protocol::Question& question, Ticket ticket, Listener& listener) override {
+  void ask(const protocol::Question& question, Ticket ticket, Asker& listener) override {
     waiting_.push_back({question, ticket, &listener});
     asked.push_back(key(question));
   }
@@ -69,7 +69,7 @@ class FakeResolver final : public dns::Resolver {
   struct Waiter {
     protocol::Question question;
     Ticket ticket;
-    Listener* listener;
+    Asker* listener;
   };
 
   static std::string key(const protocol::Question& question) {

@@ -16,8 +16,8 @@ const std::string kId = "5b912f5cec6c02d851db76bc20f410700f01fc65";
 const std::string kGateway = "dstack-prod5.phala.network";
 
 // A relay on a loop, with a resolver that answers by hand, and what it has told.
-struct World {
-  explicit World(Config settings = {})
+struct RelayFixture {
+  explicit RelayFixture(Config settings = {})
       : config(std::move(settings)),
         resolver(loop),
         relay(loop, resolver, config,
@@ -61,18 +61,18 @@ BOOST_AUTO_TEST_SUITE(relay)
 
 BOOST_AUTO_TEST_CASE(
     a_cold_request_asks_for_both_records_at_once_and_is_answered_when_both_are_there) {
-  World world;
+  RelayFixture world;
   world.submit(1, "app.example.com");
   const std::vector<std::string> asked{"TXT _dstack-app-address.app.example.com",
                                        "CNAME app.example.com"};
   BOOST_TEST(world.resolver.asked == asked, boost::test_tools::per_element());
   BOOST_TEST(world.relay.in_flight() == 1u);
 
-  world.resolver.answer(World::txt("app.example.com"), txt_answer(kId + ":443"));
+  world.resolver.answer(RelayFixture::txt("app.example.com"), txt_answer(kId + ":443"));
   settle(world.loop);
   BOOST_TEST(world.replies.empty());
 
-  world.resolver.answer(World::cname("app.example.com"), cname_answer("_." + kGateway));
+  world.resolver.answer(RelayFixture::cname("app.example.com"), cname_answer("_." + kGateway));
   settle(world.loop);
   BOOST_REQUIRE(world.replies.size() == 1u);
   BOOST_TEST(world.replies[0].response.location ==
@@ -82,9 +82,10 @@ BOOST_AUTO_TEST_CASE(
 }
 
 BOOST_AUTO_TEST_CASE(a_cached_request_is_answered_inside_submit_and_asks_nothing) {
-  World world;
-  world.resolver.put_in_cache(World::txt("app.example.com"), txt_answer(kId + ":443"));
-  world.resolver.put_in_cache(World::cname("app.example.com"), cname_answer("_." + kGateway));
+  RelayFixture world;
+  world.resolver.put_in_cache(RelayFixture::txt("app.example.com"), txt_answer(kId + ":443"));
+  world.resolver.put_in_cache(RelayFixture::cname("app.example.com"),
+                              cname_answer("_." + kGateway));
   world.submit(1, "app.example.com");
   BOOST_REQUIRE(world.replies.size() == 1u);
   BOOST_TEST((world.replies[0].reason == Reason::kOk));
@@ -97,19 +98,20 @@ BOOST_AUTO_TEST_CASE(ready_is_asked_anew_once_a_second_whatever_the_cache_knows)
   for (const bool with_canary : {false, true}) {
     Config config;
     if (with_canary) config.policy.canary = protocol::Name::from_text("app.example.com");
-    World world(std::move(config));
+    RelayFixture world(std::move(config));
     const auto root = FakeResolver::question(RecordType::kNs, ".");
     const std::size_t questions = with_canary ? 2 : 1;
     world.resolver.put_in_cache(root, empty_answer(Outcome::kNoData));
-    world.resolver.put_in_cache(World::txt("app.example.com"), txt_answer(kId + ":443"));
-    world.resolver.put_in_cache(World::cname("app.example.com"), cname_answer("_." + kGateway));
+    world.resolver.put_in_cache(RelayFixture::txt("app.example.com"), txt_answer(kId + ":443"));
+    world.resolver.put_in_cache(RelayFixture::cname("app.example.com"),
+                                cname_answer("_." + kGateway));
 
     world.submit(1, "localhost", "127.0.0.1", "/ready");
     BOOST_TEST(world.replies.empty());
     BOOST_TEST(world.resolver.asked.size() == questions);
     if (with_canary) {
-      world.resolver.answer(World::txt("app.example.com"), txt_answer(kId + ":443"));
-      world.resolver.answer(World::cname("app.example.com"), cname_answer("_." + kGateway));
+      world.resolver.answer(RelayFixture::txt("app.example.com"), txt_answer(kId + ":443"));
+      world.resolver.answer(RelayFixture::cname("app.example.com"), cname_answer("_." + kGateway));
     } else {
       world.resolver.answer(root, empty_answer(Outcome::kNoData));
     }
@@ -133,7 +135,7 @@ BOOST_AUTO_TEST_CASE(ready_is_asked_anew_once_a_second_whatever_the_cache_knows)
 BOOST_AUTO_TEST_CASE(ready_is_told_from_the_cache_where_no_more_may_wait) {
   Config config;
   config.limits.in_flight = 1;
-  World world(std::move(config));
+  RelayFixture world(std::move(config));
   world.submit(1, "slow.example.com");
   world.submit(2, "localhost", "127.0.0.1", "/ready");
   BOOST_REQUIRE(world.replies.size() == 1u);
@@ -146,9 +148,9 @@ BOOST_AUTO_TEST_CASE(ready_is_told_from_the_cache_where_no_more_may_wait) {
 }
 
 BOOST_AUTO_TEST_CASE(a_decided_fault_does_not_wait_for_the_other_record) {
-  World world;
+  RelayFixture world;
   world.submit(1, "app.example.com");
-  world.resolver.answer(World::txt("app.example.com"), txt_answer("nonsense"));
+  world.resolver.answer(RelayFixture::txt("app.example.com"), txt_answer("nonsense"));
   settle(world.loop);
   BOOST_REQUIRE(world.replies.size() == 1u);
   BOOST_TEST((world.replies[0].reason == Reason::kTxtMalformed));
@@ -156,9 +158,9 @@ BOOST_AUTO_TEST_CASE(a_decided_fault_does_not_wait_for_the_other_record) {
 }
 
 BOOST_AUTO_TEST_CASE(further_names_are_asked_for_only_when_the_first_is_absent) {
-  World world;
+  RelayFixture world;
   world.submit(1, "app.example.com");
-  world.resolver.answer(World::txt("app.example.com"), empty_answer(Outcome::kNxDomain));
+  world.resolver.answer(RelayFixture::txt("app.example.com"), empty_answer(Outcome::kNxDomain));
   settle(world.loop);
   BOOST_TEST(world.resolver.asked.back() == "TXT _tapp-address.app.example.com");
   world.resolver.answer(FakeResolver::question(RecordType::kTxt, "_tapp-address.app.example.com"),
@@ -173,7 +175,7 @@ BOOST_AUTO_TEST_CASE(at_the_deadline_the_answer_is_what_is_known_by_then) {
                                        std::pair{Outcome::kFailure, Reason::kDnsFailure}}) {
     Config config;
     config.deadline = std::chrono::milliseconds(1);
-    World world(std::move(config));
+    RelayFixture world(std::move(config));
     world.resolver.so_far = so_far;
     world.submit(1, "app.example.com");
     world.loop.after(std::chrono::milliseconds(20), [&] { world.loop.stop(); });
@@ -187,9 +189,9 @@ BOOST_AUTO_TEST_CASE(at_the_deadline_the_answer_is_what_is_known_by_then) {
 BOOST_AUTO_TEST_CASE(an_absent_record_at_the_deadline_does_not_start_the_next_name) {
   Config config;
   config.deadline = std::chrono::milliseconds(1);
-  World world(std::move(config));
+  RelayFixture world(std::move(config));
   world.submit(1, "app.example.com");
-  world.resolver.answer(World::txt("app.example.com"), empty_answer(Outcome::kNxDomain));
+  world.resolver.answer(RelayFixture::txt("app.example.com"), empty_answer(Outcome::kNxDomain));
   world.loop.after(std::chrono::milliseconds(20), [&] { world.loop.stop(); });
   world.loop.run();
   BOOST_REQUIRE(world.replies.size() == 1u);
@@ -198,7 +200,7 @@ BOOST_AUTO_TEST_CASE(an_absent_record_at_the_deadline_does_not_start_the_next_na
 }
 
 BOOST_AUTO_TEST_CASE(a_forgotten_request_is_told_to_nobody) {
-  World world;
+  RelayFixture world;
   world.submit(1, "app.example.com");
   world.relay.forget(1);
   world.relay.forget(1);
@@ -218,8 +220,8 @@ BOOST_AUTO_TEST_CASE(beyond_a_limit_a_cold_request_is_refused_at_once_and_a_cach
                              Case{"of a registrable domain", 9, 9, 2}}) {
     Config config;
     config.limits = {limits.in_flight, limits.per_client, limits.per_domain};
-    World world(std::move(config));
-    world.resolver.put_in_cache(World::txt("warm.example.com"), txt_answer("nonsense"));
+    RelayFixture world(std::move(config));
+    world.resolver.put_in_cache(RelayFixture::txt("warm.example.com"), txt_answer("nonsense"));
     world.submit(1, "a.example.com");
     world.submit(2, "b.example.com");
     world.submit(3, "c.example.com");
@@ -241,7 +243,7 @@ BOOST_AUTO_TEST_CASE(beyond_a_limit_a_cold_request_is_refused_at_once_and_a_cach
 BOOST_AUTO_TEST_CASE(limits_count_an_ipv6_network_as_one_client_and_other_clients_apart) {
   Config config;
   config.limits.in_flight_per_client = 1;
-  World world(std::move(config));
+  RelayFixture world(std::move(config));
   world.submit(1, "a.example.com", "2001:db8::1");
   world.submit(2, "b.example.com", "2001:db8::ffff:1");
   world.submit(3, "c.example.com", "2001:db8:0:1::1");
@@ -253,7 +255,7 @@ BOOST_AUTO_TEST_CASE(limits_count_an_ipv6_network_as_one_client_and_other_client
 BOOST_AUTO_TEST_CASE(what_is_no_address_is_not_counted_as_a_client) {
   Config config;
   config.limits.in_flight_per_client = 1;
-  World world(std::move(config));
+  RelayFixture world(std::move(config));
   world.submit(1, "a.example.com", "");
   world.submit(2, "b.example.com", "unix:");
   BOOST_TEST(world.replies.empty());
@@ -262,7 +264,7 @@ BOOST_AUTO_TEST_CASE(what_is_no_address_is_not_counted_as_a_client) {
 BOOST_AUTO_TEST_CASE(registrable_domains_are_those_of_the_public_suffix_list) {
   Config config;
   config.limits.in_flight_per_domain = 1;
-  World world(std::move(config));
+  RelayFixture world(std::move(config));
   world.submit(1, "a.one.co.uk");
   world.submit(2, "a.two.co.uk");
   world.submit(3, "b.two.co.uk");
@@ -271,12 +273,12 @@ BOOST_AUTO_TEST_CASE(registrable_domains_are_those_of_the_public_suffix_list) {
 }
 
 BOOST_AUTO_TEST_CASE(a_new_configuration_holds_for_those_that_wait) {
-  World world;
+  RelayFixture world;
   world.submit(1, "app.example.com");
   Config next;
   next.policy.domains_deny.push_back(*protocol::Name::from_text("example.com"));
   world.relay.reconfigure(next);
-  world.resolver.answer(World::txt("app.example.com"), txt_answer(kId + ":443"));
+  world.resolver.answer(RelayFixture::txt("app.example.com"), txt_answer(kId + ":443"));
   settle(world.loop);
   BOOST_REQUIRE(world.replies.size() == 1u);
   BOOST_TEST((world.replies[0].reason == Reason::kDomainRefused));

@@ -48,13 +48,13 @@ class Dice {
   std::optional<std::string_view> octets_;
 };
 
-class World {
+class RandomCase {
  public:
   static inline const std::string kId = "00112233445566778899aabbccddeeff00112233";
 
-  explicit World(std::uint32_t seed) : seed_(seed), dice_(seed) { begin(); }
+  explicit RandomCase(std::uint32_t seed) : seed_(seed), dice_(seed) { begin(); }
   // The octets must outlive the world.
-  explicit World(std::string_view octets) : dice_(octets) { begin(); }
+  explicit RandomCase(std::string_view octets) : dice_(octets) { begin(); }
 
   // The answer to this question in this world, always the same.
   Answer operator()(const Question& question) const {
