@@ -12,12 +12,16 @@
 #include <fstream>
 #include <iterator>
 #include <regex>
+#include <string_view>
+#include <utility>
 
 #include "base/fd.h"
 
 namespace http01 {
 
 namespace {
+
+using namespace std::string_view_literals;
 
 struct LogFile {
   LogFile() {
@@ -112,8 +116,9 @@ BOOST_AUTO_TEST_CASE(an_attempt_is_a_line_beside_those_of_its_requests) {
 }
 
 BOOST_AUTO_TEST_CASE(no_value_from_outside_forges_a_line_or_ends_a_string) {
-  const std::string hostile =
-      "x\nlevel=error reason=forged\r\n\"},{\"a\":\"\\\x01\xff\x1b[31m\0end";
+  // A view, which does not end at the NUL byte.
+  const std::string hostile(
+      "x\nlevel=error reason=forged\r\n\"},{\"a\":\"\\\x01\xff\x1b[31m\0end"sv);
   for (const LogFormat format : {LogFormat::kText, LogFormat::kJson}) {
     LogFile file;
     Log log(Log::Writing::kDirect);
@@ -129,7 +134,35 @@ BOOST_AUTO_TEST_CASE(no_value_from_outside_forges_a_line_or_ends_a_string) {
     BOOST_TEST(text.find("reason=forged\n") == std::string::npos);
     BOOST_TEST(text.find('\r') == std::string::npos);
     BOOST_TEST(text.find('\x1b') == std::string::npos);
+    BOOST_TEST(text.find('\0') == std::string::npos);
     if (format == LogFormat::kJson) BOOST_TEST(text.find("\"a\":") == std::string::npos);
+  }
+}
+
+// A backslash starts an escape in JSON, so an escaped byte needs two of them there.
+BOOST_AUTO_TEST_CASE(a_byte_that_is_not_plain_is_shown_by_its_number_in_both_formats) {
+  const std::string value("a\0b\\c\"d\ne"sv);
+  for (const auto& [format, shown] :
+       {std::pair{LogFormat::kText, R"(a\000b\092c\034d\010e)"},
+        std::pair{LogFormat::kJson, R"(a\\000b\\092c\\034d\\010e)"}}) {
+    LogFile file;
+    Log log(Log::Writing::kDirect);
+    BOOST_REQUIRE(bool(log.open(file.settings(format))));
+    protocol::Request bad = request_to(value, "/", value);
+    bad.client = value;
+    protocol::Reply reply;
+    reply.reason = protocol::Reason::kBadHost;
+    log.request(bad, reply, {});
+    log.error(value);
+    const std::string text = file.text();
+    const bool json = format == LogFormat::kJson;
+    for (const std::string key : {"method", "host", "client"}) {
+      const std::string pair =
+          json ? "\"" + key + "\":\"" + shown + "\"," : key + "=" + shown + " ";
+      BOOST_TEST(text.find(pair) != std::string::npos, pair << " is not in " << text);
+    }
+    const std::string message = json ? "\"message\":\"" : "message=\"";
+    BOOST_TEST(text.find(message + shown + "\"") != std::string::npos, text);
   }
 }
 
