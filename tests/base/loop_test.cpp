@@ -1,6 +1,7 @@
 #include "base/loop.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -15,6 +16,10 @@
 #include <set>
 #include <string>
 #include <system_error>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#include <sanitizer/allocator_interface.h>
+#endif
 
 namespace http01::base {
 namespace {
@@ -55,6 +60,16 @@ struct Crowd {
 void wait_until(TimePoint when) {
   while (Clock::now() < when) {
   }
+}
+
+// A sanitizer has an allocator of its own, of which mallinfo2() knows nothing.
+std::size_t allocated_bytes() {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  return __sanitizer_get_current_allocated_bytes();
+#else
+  const struct mallinfo2 info = ::mallinfo2();
+  return info.uordblks + info.hblkhd;  // large blocks are mapped, each by itself
+#endif
 }
 
 // A loop that ends by itself where a test does not end it.
@@ -167,6 +182,28 @@ BOOST_AUTO_TEST_CASE(many_cancelled_timers_leave_the_others_in_order) {
   loop.run();
   BOOST_TEST(ran.size() == 500u);
   BOOST_TEST(std::is_sorted(ran.rbegin(), ran.rend()));
+}
+
+// Every look-up that is answered cancels a timer that would have run a second later.
+BOOST_AUTO_TEST_CASE(timers_that_are_cancelled_long_before_their_time_take_no_memory) {
+  Loop loop;
+  const std::size_t before = allocated_bytes();
+  for (int i = 0; i < 500'000; ++i) loop.cancel(loop.after(1h, [] {}));
+  const std::size_t after = allocated_bytes();
+  // 16 bytes of each would be eight million.
+  BOOST_TEST(after < before + 500'000, after << " bytes, before " << before);
+}
+
+BOOST_AUTO_TEST_CASE(timers_that_stay_are_not_swept_out_with_cancelled_ones) {
+  GuardedLoop loop;
+  int ran = 0;
+  for (int i = 0; i < 5000; ++i) {
+    loop.cancel(loop.after(1h, [] { BOOST_ERROR("a cancelled timer ran"); }));
+    if (i % 50 == 0) loop.at(loop.now(), [&ran] { ++ran; });
+  }
+  loop.after(1ms, [&] { loop.stop(); });
+  loop.run();
+  BOOST_TEST(ran == 100);
 }
 
 BOOST_AUTO_TEST_CASE(ids_are_never_used_twice) {
