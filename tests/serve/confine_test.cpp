@@ -37,14 +37,14 @@ constexpr bool kSanitized = true;
 constexpr bool kSanitized = false;
 #endif
 
-struct Attempt {
+struct Action {
   const char* name;
   std::function<bool()> succeeds;
 };
 
-// A child process is confined, makes all attempts, and says of each whether it succeeded and, if
+// A child process is confined, tries all actions, and says of each whether it succeeded and, if
 // not, with which error. 255: it could not be confined.
-std::vector<int> outcomes_when_confined(const std::vector<Attempt>& attempts) {
+std::vector<int> outcomes_when_confined(const std::vector<Action>& actions) {
   std::array<int, 2> pipe{};
   BOOST_REQUIRE_EQUAL(::pipe2(pipe.data(), O_CLOEXEC), 0);
   const base::Fd reading(pipe[0]);
@@ -53,18 +53,18 @@ std::vector<int> outcomes_when_confined(const std::vector<Attempt>& attempts) {
   if (child == 0) {
     std::vector<unsigned char> errors;
     if (confine()) {
-      for (const Attempt& attempt : attempts) {
+      for (const Action& action : actions) {
         errno = 0;
-        errors.push_back(attempt.succeeds() ? 0 : static_cast<unsigned char>(errno));
+        errors.push_back(action.succeeds() ? 0 : static_cast<unsigned char>(errno));
       }
     } else {
-      errors.assign(attempts.size(), 255);
+      errors.assign(actions.size(), 255);
     }
     const ssize_t written = ::write(writing.get(), errors.data(), errors.size());
     ::_exit(written == static_cast<ssize_t>(errors.size()) ? 0 : 1);
   }
   writing.reset();
-  std::vector<unsigned char> errors(attempts.size());
+  std::vector<unsigned char> errors(actions.size());
   const ssize_t got = ::read(reading.get(), errors.data(), errors.size());
   int status = 0;
   ::waitpid(child, &status, 0);
@@ -126,7 +126,7 @@ long call(long number, long first = 0, long second = 0, long third = 0) {
 }
 
 // What whoever takes over the process would want next.
-const std::vector<Attempt> kWaysOut{
+const std::vector<Action> kWaysOut{
     {"a program", [] { return is_executed("/bin/true"); }},
     {"a program by descriptor", [] { return call(SYS_execveat, AT_FDCWD) == 0; }},
     {"a process", forks},
@@ -170,7 +170,7 @@ bool reads(const char* path) {
   return static_cast<bool>(std::getline(std::ifstream(path), line));
 }
 
-const std::vector<Attempt> kNeeds{
+const std::vector<Action> kNeeds{
     {"UDP", [] { return opens(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK); }},
     {"TCP", [] { return opens(AF_INET, SOCK_STREAM | SOCK_NONBLOCK); }},
     {"IPv6", [] { return opens(AF_INET6, SOCK_DGRAM) || errno == EAFNOSUPPORT; }},
