@@ -490,6 +490,21 @@ BOOST_AUTO_TEST_CASE(a_state_file_that_cannot_be_used_is_logged_and_counting_goe
                    "http_requests_total{method=\"GET\",path=\"/health\",status=\"200\"} 1"));
 }
 
+BOOST_AUTO_TEST_CASE(a_state_file_that_was_removed_is_logged_and_counting_goes_on_in_a_new_one) {
+  ServedWorld world;
+  const auto file = world.directory / "state";
+  world.start(world.service, [&](Config& config) { config.state_file = file; });
+  world.service->open_state_file();
+  BOOST_REQUIRE(std::filesystem::remove(file));
+  world.page("/health");
+  const std::string text = world.log_text();
+  BOOST_TEST(lines_with(text, " level=warning message=\"service.state_file: ") == 1u, text);
+  BOOST_TEST(lines_with(text, "was removed") == 1u, text);
+  BOOST_TEST(std::filesystem::exists(file));
+  BOOST_TEST(shows(world.page("/metrics"),
+                   "http_requests_total{method=\"GET\",path=\"/health\",status=\"200\"} 1"));
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace http01
