@@ -1,5 +1,6 @@
 #include "log/writer.h"
 
+#include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <future>
 #include <string>
@@ -43,6 +44,19 @@ class StuckOutput final : public LogOutput {
   std::future<void> released_;
 };
 
+class CountingOutput final : public LogOutput {
+ public:
+  explicit CountingOutput(std::atomic<std::size_t>& written) : written_(written) {}
+  bool write(std::string_view lines, std::chrono::milliseconds) override {
+    written_ += lines.size();
+    written_.notify_one();
+    return true;
+  }
+
+ private:
+  std::atomic<std::size_t>& written_;
+};
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(log_writer)
@@ -65,6 +79,22 @@ BOOST_AUTO_TEST_CASE(each_line_goes_to_its_output_in_the_order_it_came) {
   }
   BOOST_TEST(first == expected_first + "closed");
   BOOST_TEST(second == expected_second + "closed");
+}
+
+// Or a service would lose all lines after the first few megabytes.
+BOOST_AUTO_TEST_CASE(lines_that_have_been_written_make_room_for_others) {
+  std::atomic<std::size_t> written = 0;
+  LogWriter writer;
+  const auto output = std::make_shared<CountingOutput>(written);
+  const std::string line = std::string(1023, 'x') + "\n";
+  std::size_t added = 0;
+  // Six megabytes, of which four may wait.
+  for (int round = 0; round < 6; ++round) {
+    for (int i = 0; i < 1024; ++i, added += line.size()) writer.add(output, line);
+    BOOST_TEST_REQUIRE(writer.dropped() == 0u);
+    for (std::size_t now = written; now < added; now = written) written.wait(now);
+  }
+  BOOST_TEST(written == added);
 }
 
 // syslog(3) has one connection: if the old output closed it later, it would be the new one's.
