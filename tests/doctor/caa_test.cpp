@@ -38,6 +38,10 @@ BOOST_AUTO_TEST_CASE(caa_records_and_what_they_allow) {
             "fault caa-forbids"},
            {{{false, "issue", "letsencrypt.org;accounturi=https://ca.example/acct/1"}},
             "note caa-account"},
+           {{{false, "issue",
+              "letsencrypt.org;accounturi=https://ca.example/acct/1;"
+              "accounturi=https://ca.example/acct/1"}},
+            "fault caa-forbids"},
            {{{false, "issue", "letsencrypt.org;accounturi=https://ca.example/acct/1"},
              {false, "issue", "letsencrypt.org"}},
             ""},
