@@ -84,7 +84,7 @@ void judge_place(const Evidence& evidence, RecordType type, Findings& found) {
     const auto ours = std::ranges::find(evidence.relay.addresses, v6, &IpAddress::v6);
     // Where the name is to be an alias it can have no address.
     if (elsewhere.size() == all && ours != evidence.relay.addresses.end() &&
-        evidence.gateway_fault != protocol::Reason::kGatewayMissing) {
+        evidence.gateway_fault() != protocol::Reason::kGatewayMissing) {
       finding.lines.push_back({Action::kSet, line_of(owner, *ours)});
     }
   }

@@ -41,7 +41,7 @@ class Judge {
     for (const TxtRecord& record : observation_.answer.texts) {
       if (protocol::is_versioned(record.text)) continue;
       const auto address = protocol::read_app_address(policy_.app_id, record.text);
-      address ? valid(record, *address) : malformed(record);
+      address ? valid(record, *address) : malformed(record, address.error());
     }
     several();
   }
@@ -105,11 +105,11 @@ class Judge {
     if (std::ranges::find(valid_, address) == valid_.end()) valid_.push_back(address);
   }
 
-  void malformed(const TxtRecord& record) {
-    malformed_.push_back(
-        {FindingId::kTxtMalformed, Severity::kFault,
-         "TXT " + name().text() + " is " + shown(record.text) +
-             ", which is no app address: " + fault_of(policy_.app_id, record.text) + "."});
+  void malformed(const TxtRecord& record, protocol::AppAddressFault fault) {
+    malformed_.push_back({FindingId::kTxtMalformed, Severity::kFault,
+                          "TXT " + name().text() + " is " + shown(record.text) +
+                              ", which is no app address: " +
+                              explain_fault(fault, policy_.app_id, record.text) + "."});
     Finding& finding = malformed_.back();
     if (record.strings > 1) {
       finding.text += " It is made of " + std::to_string(record.strings) +

@@ -11,8 +11,9 @@
 
 namespace http01::doctor {
 
-// Of a text that is no app address: one clause, such as "there is a blank in it".
-std::string fault_of(const base::Pattern& app_id, std::string_view text);
+// Of a text that is no app address for this reason: one clause, such as "there is a blank in it".
+std::string explain_fault(protocol::AppAddressFault fault, const base::Pattern& app_id,
+                          std::string_view text);
 
 // The app address that is in there once blanks, quotes and the like are taken away.
 std::optional<protocol::AppAddress> meant_by(const base::Pattern& app_id, std::string_view text);

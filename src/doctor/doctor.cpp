@@ -268,7 +268,8 @@ void Doctor::ask_later(Id id, Examination& examination) {
   for (const Observation& observation : examination.evidence.observations)
     known.put(observation.question, observation.answer);
   for (const auto& [question, answer] : examination.known.entries()) known.put(question, answer);
-  for (const Question& question : later_questions(config_->policy, known, examination.evidence)) {
+  examination.evidence.chain = resolve_gateway(config_->policy, examination.evidence, known);
+  for (const Question& question : later_questions(examination.evidence, known)) {
     if (std::ranges::find(examination.asked, question) == examination.asked.end()) {
       ask(id, examination, *serving_, question);
     }

@@ -26,6 +26,13 @@ std::vector<base::IpAddress> Evidence::addresses(const Name& name, RecordType ty
   return known == nullptr ? std::vector<base::IpAddress>() : known->addresses;
 }
 
+const Name* Evidence::gateway() const { return chain ? std::get_if<Name>(&*chain) : nullptr; }
+
+std::optional<Reason> Evidence::gateway_fault() const {
+  const auto* const refusal = chain ? std::get_if<protocol::Refusal>(&*chain) : nullptr;
+  return refusal ? std::optional(refusal->reason) : std::nullopt;
+}
+
 bool Evidence::anything_answered() const {
   return std::ranges::any_of(
       observations, [](const Observation& observation) { return is_answer(observation.answer); });
@@ -84,7 +91,7 @@ std::optional<Name> gateway_host(const Evidence& evidence) {
     const std::string_view rest = std::string_view(*url).substr(url->find("://") + 3);
     return Name::from_text(rest.substr(0, rest.find('/')));
   }
-  if (evidence.gateway) return protocol::entry_name(*evidence.gateway);
+  if (const Name* const gateway = evidence.gateway()) return protocol::entry_name(*gateway);
   return std::nullopt;
 }
 

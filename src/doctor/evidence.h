@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "doctor/probe_result.h"
 #include "protocol/decide.h"
+#include "protocol/lookup.h"
 
 namespace http01::doctor {
 
@@ -39,10 +40,9 @@ struct Evidence {
   std::string given;  // the domain as it was given, fit to be shown
   protocol::Request request;
   protocol::Reply reply;
-  // Of the CNAME chain alone, also where the relay's answer did not wait for it: what it leads to,
-  // else why nowhere. Neither where the redirect needs no gateway.
-  std::optional<protocol::Name> gateway;
-  std::optional<protocol::Reason> gateway_fault;
+  // Of the CNAME chain alone, also where the relay's answer did not wait for it. Nothing where the
+  // redirect needs no gateway.
+  std::optional<protocol::Found<protocol::Name>> chain;
   std::vector<Observation> observations;  // those that decide first
   std::vector<Opinion> opinions;
   RelayAddresses relay;
@@ -51,6 +51,9 @@ struct Evidence {
   Probe probe;
 
   const protocol::Name& domain() const { return request.host.name; }
+  // What the chain leads to, or why nowhere; neither while it is not known.
+  const protocol::Name* gateway() const;
+  std::optional<protocol::Reason> gateway_fault() const;
   // Whether any resolver has answered any question, if only that there is nothing.
   bool anything_answered() const;
   // nullptr: was not asked.

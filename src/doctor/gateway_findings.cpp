@@ -63,8 +63,9 @@ void judge_chain(const Policy& policy, const Evidence& evidence, const std::vect
   const auto line_of_hop = [&] {
     return ZoneLine{Action::kRemove, domain.text() + ". 300 IN CNAME " + hops.front().text() + "."};
   };
-  if (!evidence.gateway_fault) return;
-  switch (*evidence.gateway_fault) {
+  const auto fault = evidence.gateway_fault();
+  if (!fault) return;
+  switch (*fault) {
     case Reason::kGatewayMissing:
       if (is_apex(domain)) {
         found.push_back({FindingId::kApexWithoutCname, Severity::kFault,
@@ -156,9 +157,9 @@ void judge_gateway(const Policy& policy, const Evidence& evidence, Findings& fou
   const std::vector<Name> hops = hops_of(evidence);
   judge_chain(policy, evidence, hops, found);
 
-  const auto& gateway = evidence.gateway;
+  const Name* const gateway = evidence.gateway();
   const bool by_chain = gateway && std::ranges::any_of(hops, [&](const Name& hop) {
-                          return protocol::base_named_by(policy.gateways, hop) == gateway;
+                          return protocol::base_named_by(policy.gateways, hop) == *gateway;
                         });
   if (gateway && !by_chain) {
     found.push_back(

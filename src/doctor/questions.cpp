@@ -37,22 +37,22 @@ std::vector<Question> first_questions(const protocol::Policy& policy, const Name
   return questions;
 }
 
-std::vector<Question> later_questions(const protocol::Policy& policy,
-                                      const protocol::Answers& known, Evidence& evidence) {
-  const Name& domain = evidence.domain();
-  if (policy.target.needs_gateway()) {
-    auto found = protocol::find_gateway(policy, domain, known);
-    if (auto* const missing = std::get_if<protocol::Missing>(&found)) {
-      return std::move(missing->questions);
-    }
-    if (auto* const gateway = std::get_if<Name>(&found)) evidence.gateway = std::move(*gateway);
-    if (const auto* const refusal = std::get_if<protocol::Refusal>(&found)) {
-      evidence.gateway_fault = refusal->reason;
-    }
+std::optional<protocol::Found<Name>> resolve_gateway(const protocol::Policy& policy,
+                                                     const Evidence& evidence,
+                                                     const protocol::Answers& known) {
+  if (!policy.target.needs_gateway()) return std::nullopt;
+  if (const auto& gateway = evidence.reply.target.gateway) return *gateway;
+  return protocol::find_gateway(policy, evidence.domain(), known);
+}
+
+std::vector<Question> later_questions(const Evidence& evidence, const protocol::Answers& known) {
+  if (evidence.chain) {
+    const auto* const missing = std::get_if<protocol::Missing>(&*evidence.chain);
+    if (missing != nullptr) return missing->questions;
   }
   std::vector<Question> questions;
   const auto host = gateway_host(evidence);
-  if (host && *host != domain) add_addresses(*host, questions);
+  if (host && *host != evidence.domain()) add_addresses(*host, questions);
   std::erase_if(questions,
                 [&](const Question& question) { return known.find(question) != nullptr; });
   return questions;

@@ -1,7 +1,7 @@
 // What the doctor asks the DNS beside what the decision asks. Pure; never throws.
 #pragma once
 
-#include <functional>
+#include <optional>
 #include <vector>
 
 #include "doctor/evidence.h"
@@ -14,10 +14,16 @@ namespace http01::doctor {
 std::vector<protocol::Question> first_questions(const protocol::Policy& policy,
                                                 const protocol::Name& domain);
 
-// Once the relay's answer is there: what is left of the CNAME chain, and then, with the chain's end
-// written into the evidence, the addresses of where a CA is sent. Nothing: all has been asked.
-std::vector<protocol::Question> later_questions(const protocol::Policy& policy,
-                                                const protocol::Answers& known, Evidence& evidence);
+// Once the relay's answer is there: where the CNAME chain leads by what is known. The answer's own
+// gateway where it has one, else followed from where the answer did not go on.
+std::optional<protocol::Found<protocol::Name>> resolve_gateway(const protocol::Policy& policy,
+                                                               const Evidence& evidence,
+                                                               const protocol::Answers& known);
+
+// What is left of that chain, and then the addresses of where a CA is sent. Nothing: all has been
+// asked.
+std::vector<protocol::Question> later_questions(const Evidence& evidence,
+                                                const protocol::Answers& known);
 
 // What each configured server is asked by itself: the records that decide.
 std::vector<protocol::Question> compared_questions(const protocol::Policy& policy,

@@ -27,25 +27,12 @@ constexpr std::size_t kShownBytes = 256;
 // Enough of a token to tell challenges apart, too little to answer one.
 constexpr std::size_t kShownTokenBytes = 6;
 
-spdlog::level::level_enum to_spdlog(LogLevel level) {
-  switch (level) {
-    case LogLevel::kTrace:
-      return spdlog::level::trace;
-    case LogLevel::kDebug:
-      return spdlog::level::debug;
-    case LogLevel::kInfo:
-      return spdlog::level::info;
-    case LogLevel::kWarn:
-      return spdlog::level::warn;
-    case LogLevel::kError:
-      return spdlog::level::err;
-    case LogLevel::kCritical:
-      return spdlog::level::critical;
-    case LogLevel::kOff:
-      return spdlog::level::off;
-  }
-  return spdlog::level::info;
+// Both count from trace to off.
+constexpr spdlog::level::level_enum to_spdlog(LogLevel level) {
+  return static_cast<spdlog::level::level_enum>(level);
 }
+static_assert(to_spdlog(LogLevel::kTrace) == spdlog::level::trace &&
+              to_spdlog(LogLevel::kOff) == spdlog::level::off);
 
 // Writes pairs as text (key=value) or as the inside of a JSON object.
 class Pairs {
@@ -249,9 +236,8 @@ void Log::attempt(const Attempt& attempt) {
   std::string answers;
   for (const protocol::Reason reason : base::kAllOf<protocol::Reason>) {
     if (attempt.reasons[reason] == 0) continue;
-    if (!answers.empty()) answers += ',';
-    answers.append(protocol::info(reason).word).append(":");
-    answers += std::to_string(attempt.reasons[reason]);
+    answers.append(answers.empty() ? "" : ",").append(protocol::info(reason).word);
+    answers.append(":").append(std::to_string(attempt.reasons[reason]));
   }
   pairs.add("answers", answers);
   pairs.add_milliseconds("span_ms", attempt.last - attempt.begun);

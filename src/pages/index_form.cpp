@@ -23,7 +23,9 @@ std::optional<Name> read_domain(const Policy& policy, std::string_view text) {
 
 std::optional<protocol::AppAddress> read_app(const Policy& policy, std::string text) {
   if (text.find(':') == std::string::npos) text += kDefaultPort;
-  return protocol::read_app_address(policy.app_id, text);
+  auto address = protocol::read_app_address(policy.app_id, text);
+  if (!address) return std::nullopt;
+  return std::move(*address);
 }
 
 // The name itself where it is an alias or an entry, "_.{base}" where it is a base.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <optional>
 
 #include "base/ascii.h"
 #include "base/char_set.h"
@@ -16,8 +17,23 @@ constexpr std::array<std::string_view, 3> kReservedIds{"localhost", "gateway", "
 
 constexpr base::CharSet kIdChars{base::kLowerCase, base::kDigits};
 
-bool is_port(std::string_view text) {
-  return !text.starts_with('0') && base::parse_number<std::uint16_t>(text).has_value();
+std::optional<AppAddressFault> fault_of_port(std::string_view text) {
+  if (text.empty()) return AppAddressFault::kNoPort;
+  if (!std::ranges::all_of(text, base::is_digit)) return AppAddressFault::kPortNoNumber;
+  if (text.front() == '0') return AppAddressFault::kPortZero;
+  if (!base::parse_number<std::uint16_t>(text)) return AppAddressFault::kPortTooLarge;
+  return std::nullopt;
+}
+
+std::optional<AppAddressFault> fault_of_id(const base::Pattern& app_id, std::string_view id) {
+  if (id.empty()) return AppAddressFault::kNoId;
+  if (id.size() > Name::kMaxLabelOctets || !kIdChars.holds_all(id)) {
+    return AppAddressFault::kIdNoLabel;
+  }
+  if (std::ranges::find(kReservedIds, id) != kReservedIds.end())
+    return AppAddressFault::kIdReserved;
+  if (!app_id.matches(id)) return AppAddressFault::kIdPattern;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -26,14 +42,15 @@ bool is_versioned(std::string_view text) {
   return text.starts_with("v=") || text.starts_with("V=");
 }
 
-std::optional<AppAddress> read_app_address(const base::Pattern& app_id, std::string_view text) {
+base::Result<AppAddress, AppAddressFault> read_app_address(const base::Pattern& app_id,
+                                                           std::string_view text) {
   const std::size_t colon = text.find(':');
-  if (colon == std::string_view::npos || !is_port(text.substr(colon + 1))) return std::nullopt;
-  AppAddress address{base::lowered(text.substr(0, colon)), std::string(text.substr(colon + 1))};
-  if (address.id.empty() || address.id.size() > Name::kMaxLabelOctets) return std::nullopt;
-  if (!kIdChars.holds_all(address.id)) return std::nullopt;
-  if (std::ranges::find(kReservedIds, address.id) != kReservedIds.end()) return std::nullopt;
-  if (!app_id.matches(address.id)) return std::nullopt;
+  if (colon == std::string_view::npos) return base::Failure{AppAddressFault::kNoColon};
+  const std::string_view port = text.substr(colon + 1);
+  AppAddress address{base::lowered(text.substr(0, colon)), std::string(port)};
+  auto fault = fault_of_port(port);
+  if (!fault) fault = fault_of_id(app_id, address.id);
+  if (fault) return base::Failure{*fault};
   return address;
 }
 
@@ -49,7 +66,7 @@ std::variant<AppAddress, RecordFault> select_app_address(const base::Pattern& ap
     } else if (found && *found != *address) {
       return RecordFault::kAmbiguous;
     } else {
-      found = std::move(address);
+      found = std::move(*address);
     }
   }
   if (found) return std::move(*found);

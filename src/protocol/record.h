@@ -1,13 +1,14 @@
 // The app address record: TXT "{app_id}:{port}". Pure; never throws.
 #pragma once
 
-#include <optional>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
 #include "base/pattern.h"
+#include "base/result.h"
 #include "protocol/answer.h"
 
 namespace http01::protocol {
@@ -19,8 +20,23 @@ struct AppAddress {
   bool operator==(const AppAddress&) const = default;
 };
 
+// What is wrong with a text that is no app address: the first of these, in the order in which the
+// text is read.
+enum class AppAddressFault : std::uint8_t {
+  kNoColon,
+  kNoPort,
+  kPortNoNumber,
+  kPortZero,  // or begins with 0
+  kPortTooLarge,
+  kNoId,
+  kIdNoLabel,   // longer than a label, or other characters than letters and digits
+  kIdReserved,  // the gateway answers for it itself
+  kIdPattern,   // not what the operator allows
+};
+
 // The address that a record's text is, exactly: no blanks, no quotes, nothing before or behind.
-std::optional<AppAddress> read_app_address(const base::Pattern& app_id, std::string_view text);
+base::Result<AppAddress, AppAddressFault> read_app_address(const base::Pattern& app_id,
+                                                           std::string_view text);
 
 // A record of another kind, which a DNS wildcard lets shine through: SPF, DMARC, DKIM and their kin
 // all begin so.

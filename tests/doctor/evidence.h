@@ -101,7 +101,8 @@ struct Case {
       protocol::Answers all;
       for (const Observation& observation : evidence.observations)
         all.put(observation.question, observation.answer);
-      const auto later = later_questions(policy, all, evidence);
+      evidence.chain = resolve_gateway(policy, evidence, all);
+      const auto later = later_questions(evidence, all);
       ask(later);
       more = !later.empty();
     }

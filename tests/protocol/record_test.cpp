@@ -142,6 +142,33 @@ BOOST_AUTO_TEST_CASE(two_different_addresses_are_ambiguous_in_any_order) {
              kId + ":443");
 }
 
+BOOST_AUTO_TEST_CASE(the_first_thing_that_is_wrong_is_named) {
+  struct Row {
+    std::string text;
+    AppAddressFault fault;
+  };
+  for (const Row& row : {
+           Row{kId, AppAddressFault::kNoColon},
+           Row{kId + ":", AppAddressFault::kNoPort},
+           Row{kId + ":http", AppAddressFault::kPortNoNumber},
+           Row{kId + ":0x50", AppAddressFault::kPortNoNumber},
+           Row{kId + ":080", AppAddressFault::kPortZero},
+           Row{kId + ":0", AppAddressFault::kPortZero},
+           Row{kId + ":65536", AppAddressFault::kPortTooLarge},
+           Row{kId + ":99999999999999999999", AppAddressFault::kPortTooLarge},
+           Row{":", AppAddressFault::kNoPort},
+           Row{":80", AppAddressFault::kNoId},
+           Row{"a.b:80", AppAddressFault::kIdNoLabel},
+           Row{std::string(64, 'a') + ":80", AppAddressFault::kIdNoLabel},
+           Row{"Gateway:80", AppAddressFault::kIdReserved},
+           Row{"beef:80", AppAddressFault::kIdPattern},
+       }) {
+    const auto address = read_app_address(default_pattern(), row.text);
+    BOOST_TEST_REQUIRE(!address, row.text);
+    BOOST_TEST((address.error() == row.fault), row.text);
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace http01::protocol
