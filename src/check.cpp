@@ -79,7 +79,7 @@ int check(Config config, const Options& options) {
   bool first = true;
   const bool colors = wants_colors();
   for (doctor::Evidence& evidence : examine(config, options)) {
-    if (options.probe && !doctor::is_refused_unseen(evidence.reply.reason)) {
+    if (options.probe && !protocol::info(evidence.reply.reason).unseen) {
       evidence.probe = doctor::probe(evidence);
     }
     const doctor::Report report = doctor::make_report(config.policy, std::move(evidence));

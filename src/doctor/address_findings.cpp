@@ -1,8 +1,10 @@
 // Whether the addresses of the domain lead to this relay, and those of the gateway anywhere.
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "doctor/findings.h"
 #include "doctor/reserved.h"
+#include "protocol/explain.h"
 
 namespace http01::doctor {
 namespace {
@@ -15,13 +17,11 @@ using protocol::RecordType;
 using Action = ZoneLine::Action;
 
 std::string listed(const std::vector<IpAddress>& addresses) {
-  std::string text;
-  for (const IpAddress& address : addresses) text += (text.empty() ? "" : ", ") + address.text();
-  return text;
+  return base::joined(addresses, ", ", &IpAddress::text);
 }
 
 std::string line_of(const Name& name, const IpAddress& address) {
-  return name.text() + ". 300 IN " + (address.v6 ? "AAAA " : "A ") + address.text();
+  return protocol::zone_line(name.text(), address.v6 ? "AAAA" : "A", address.text());
 }
 
 // The name at which an address record stands: the end of the alias chain.

@@ -26,7 +26,7 @@ std::string shown(std::string_view text) {
 }
 
 std::string line_of(const Name& name, std::string_view text) {
-  return name.text() + ". 300 IN TXT " + shown(text);
+  return protocol::zone_line(name.text(), "TXT", shown(text));
 }
 
 // The TXT records at one name.
@@ -121,7 +121,7 @@ class Judge {
     const auto meant = meant_by(policy_.app_id, record.text);
     finding.lines.push_back(
         {Action::kSet, meant ? line_of(name(), meant->id + ":" + meant->port)
-                             : name().text() + ". 300 IN TXT \"<app id>:<port>\""});
+                             : protocol::zone_line(name().text(), "TXT", "\"<app id>:<port>\"")});
   }
 
   void several() {

@@ -1,7 +1,9 @@
 // What CAA records say of this CA, and of HTTP-01.
+#include "base/ascii.h"
 #include "base/escape.h"
 #include "doctor/caa.h"
 #include "doctor/findings.h"
+#include "protocol/explain.h"
 
 namespace http01::doctor {
 namespace {
@@ -11,21 +13,23 @@ using Action = ZoneLine::Action;
 
 constexpr std::size_t kShownOctets = 200;
 
-std::string line_of(const protocol::Name& name, const CaaRecord& record) {
-  return name.text() + ". 300 IN CAA " + (record.critical ? "128 " : "0 ") +
-         base::escaped(record.tag, kShownOctets) + " \"" +
+std::string data_of(const CaaRecord& record) {
+  return base::escaped(record.tag, kShownOctets) + " \"" +
          base::escaped(record.value, kShownOctets, true) + "\"";
+}
+
+std::string line_of(const protocol::Name& name, const CaaRecord& record) {
+  return protocol::zone_line(name.text(), "CAA",
+                             (record.critical ? "128 " : "0 ") + data_of(record));
 }
 
 // The records that speak of issuing, as they stand.
 std::string shown(const CaaResult& result) {
-  std::string text;
+  std::vector<std::string> issuing;
   for (const CaaRecord& record : result.records) {
-    if (record.tag != "issue") continue;
-    text += (text.empty() ? "" : ", ") + base::escaped(record.tag, kShownOctets) + " \"" +
-            base::escaped(record.value, kShownOctets, true) + "\"";
+    if (record.tag == "issue") issuing.push_back(data_of(record));
   }
-  return text;
+  return base::joined(issuing);
 }
 
 // Whose records they are, where not the domain's.
@@ -46,7 +50,8 @@ void judge_authorization(const Evidence& evidence, Findings& found) {
   const bool aliased = !result.aliases.empty();
   const protocol::Name& owner = aliased ? result.aliases.back() : result.at;
   const auto line = [&](const std::string& value) {
-    return ZoneLine{Action::kSet, owner.text() + ". 300 IN CAA 0 issue \"" + value + "\""};
+    return ZoneLine{Action::kSet,
+                    protocol::zone_line(owner.text(), "CAA", "0 issue \"" + value + "\"")};
   };
   const std::string whose = aliased ? " They belong to the owner of " + owner.text() +
                                           "; a name that is an alias can have none of its own."
@@ -81,12 +86,12 @@ void judge_authorization(const Evidence& evidence, Findings& found) {
       }
       return;
     case CaaVerdict::kAccount: {
-      std::string accounts;
-      for (const std::string& account : result.accounts) {
-        accounts += (accounts.empty() ? "" : ", ") + base::escaped(account, kShownOctets);
-      }
+      const auto shown_account = [](const std::string& account) {
+        return base::escaped(account, kShownOctets);
+      };
       found.push_back({FindingId::kCaaAccount, Severity::kNote,
-                       origin(evidence, result) + " allow the account " + accounts +
+                       origin(evidence, result) + " allow the account " +
+                           base::joined(result.accounts, ", ", shown_account) +
                            " only. An ACME client with any other is refused." + whose});
       return;
     }

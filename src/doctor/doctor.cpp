@@ -242,7 +242,7 @@ void Doctor::ask(Id id, Examination& examination, Source& source, const Question
 void Doctor::advance(Id id) {
   Examination& examination = *examinations_.at(id);
   Evidence& evidence = examination.evidence;
-  const bool unseen = examination.decided && is_refused_unseen(evidence.reply.reason);
+  const bool unseen = examination.decided && protocol::info(evidence.reply.reason).unseen;
   if (!examination.closed && !unseen) {
     const Name& domain = evidence.domain();
     if (!examination.asked_first) {

@@ -53,33 +53,6 @@ bool is_answer(const protocol::Answer& answer) {
   return false;
 }
 
-bool is_refused_unseen(Reason reason) {
-  switch (reason) {
-    case Reason::kBadHost:
-    case Reason::kBadPath:
-    case Reason::kBadToken:
-    case Reason::kNotFound:
-    case Reason::kBadMethod:
-    case Reason::kTooLong:
-    case Reason::kTooLarge:
-    case Reason::kDomainRefused:
-    case Reason::kGatewayName:
-      return true;
-    case Reason::kOk:
-    case Reason::kTxtMissing:
-    case Reason::kTxtMalformed:
-    case Reason::kTxtAmbiguous:
-    case Reason::kGatewayMissing:
-    case Reason::kGatewayRefused:
-    case Reason::kCnameLoop:
-    case Reason::kDnsFailure:
-    case Reason::kDnsTimeout:
-    case Reason::kOverloaded:
-      return false;
-  }
-  return false;
-}
-
 std::optional<std::string> redirect_for(const protocol::Reply& reply, std::string_view token) {
   if (!reply.is_success() || !protocol::is_redirect(reply.response.status)) return std::nullopt;
   const std::string& location = reply.response.location;

@@ -66,9 +66,6 @@ struct Evidence {
 // Not a failure, and not for want of time.
 bool is_answer(const protocol::Answer& answer);
 
-// What the relay refuses by its own rules, without a look at the DNS.
-bool is_refused_unseen(protocol::Reason reason);
-
 // Where a CA is sent for its challenge of this token; nothing where it is not.
 std::optional<std::string> redirect_for(const protocol::Reply& reply, std::string_view token);
 

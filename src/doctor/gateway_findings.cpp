@@ -1,6 +1,7 @@
 // Where the CNAME leads, and the gateway's own name.
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/public_suffix.h"
 #include "doctor/findings.h"
 #include "protocol/explain.h"
@@ -31,9 +32,7 @@ std::vector<Name> hops_of(const Evidence& evidence) {
 }
 
 std::string listed(const std::vector<Name>& hops) {
-  std::string text;
-  for (const Name& hop : hops) text += (text.empty() ? "" : ", then ") + hop.text();
-  return text;
+  return base::joined(hops, ", then ", &Name::text);
 }
 
 std::optional<Name> name_with_several(const Evidence& evidence, const std::vector<Name>& hops) {
@@ -61,7 +60,8 @@ void judge_chain(const Policy& policy, const Evidence& evidence, const std::vect
   const Name& domain = evidence.domain();
   const ZoneLine set{Action::kSet, protocol::gateway_line(policy, domain)};
   const auto line_of_hop = [&] {
-    return ZoneLine{Action::kRemove, domain.text() + ". 300 IN CNAME " + hops.front().text() + "."};
+    return ZoneLine{Action::kRemove,
+                    protocol::zone_line(domain.text(), "CNAME", hops.front().text() + ".")};
   };
   const auto fault = evidence.gateway_fault();
   if (!fault) return;
@@ -147,7 +147,8 @@ void judge_name(const Evidence& evidence, const Name& gateway, const Name& host,
          Severity::kFault,
          host.text() + ", where the CA is sent, has no address. The gateway's operator sets one "
                        "for all apps:",
-         {{Action::kSet, "*." + gateway.text() + ". 300 IN A <the gateway's address>"}}});
+         {{Action::kSet,
+           protocol::zone_line("*." + gateway.text(), "A", "<the gateway's address>")}}});
   }
 }
 

@@ -1,6 +1,7 @@
 #include <array>
 #include <utility>
 
+#include "base/ascii.h"
 #include "doctor/report.h"
 
 namespace http01::doctor {
@@ -41,9 +42,7 @@ class Object {
 
 template <class Values, class ToJson>
 std::string list(const Values& values, ToJson to_json) {
-  std::string json;
-  for (const auto& value : values) json += (json.empty() ? "" : ",") + to_json(value);
-  return "[" + json + "]";
+  return "[" + base::joined(values, ",", to_json) + "]";
 }
 
 std::string json_of(const protocol::Question& question, const protocol::Answer& answer,

@@ -1,6 +1,7 @@
 // Whether the DNS answers, whether all of it says the same, and how soon.
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "doctor/findings.h"
 
 namespace http01::doctor {
@@ -35,10 +36,8 @@ bool is_ours(const Observation& observation) {
 }
 
 std::string names_of(const std::vector<const Observation*>& observations) {
-  std::string text;
-  for (const Observation* observation : observations)
-    text += (text.empty() ? "" : ", ") + asked(observation->question);
-  return text;
+  return base::joined(observations, ", ",
+                      [](const Observation* of) { return asked(of->question); });
 }
 
 void judge_failures(const protocol::Policy& policy, const Evidence& evidence, Findings& found) {

@@ -1,3 +1,4 @@
+#include "base/ascii.h"
 #include "base/escape.h"
 #include "doctor/report.h"
 
@@ -141,10 +142,7 @@ std::string to_text(const Report& report, bool colors) {
   for (const Opinion& opinion : report.evidence.opinions) {
     out += "  each by itself: " + opinion.server + "\n";
     for (const auto& [question, answer] : opinion.answers.entries()) {
-      std::string said;
-      for (const std::string& record : records_of(answer)) {
-        said += (said.empty() ? "" : ", ") + record;
-      }
+      const std::string said = base::joined(records_of(answer));
       out += "    " + std::string(to_string(question.type)) + " " + question.name.text() + ": " +
              (said.empty() ? std::string(to_string(answer.outcome)) : said) + "\n";
     }

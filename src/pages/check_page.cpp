@@ -1,5 +1,6 @@
 #include "pages/check_page.h"
 
+#include "base/ascii.h"
 #include "base/escape.h"
 #include "pages/form.h"
 #include "pages/html.h"
@@ -37,10 +38,7 @@ std::string findings(const doctor::Findings& all) {
 
 std::string row(const protocol::Question& question, const protocol::Answer& answer,
                 const std::string& by) {
-  std::string records;
-  for (const std::string& record : doctor::records_of(answer)) {
-    records += (records.empty() ? "" : "<br>") + html_escaped(record);
-  }
+  std::string records = base::joined(doctor::records_of(answer), "<br>", html_escaped);
   if (answer.outcome != protocol::Outcome::kData) {
     records += (records.empty() ? "" : "<br>") + std::string(to_string(answer.outcome));
   }

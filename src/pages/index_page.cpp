@@ -6,6 +6,7 @@
 #include "base/public_suffix.h"
 #include "pages/html.h"
 #include "pages/index_form.h"
+#include "protocol/explain.h"
 #include "protocol/gateway.h"
 #include "protocol/lookup.h"
 #include "protocol/reason.h"
@@ -127,8 +128,8 @@ void append_line(std::string& page, std::string_view line) {
 void append_records(std::string& page, const Records& records) {
   const std::string domain = records.domain.text();
   page += "<p>As lines of a zone file:</p>\n<pre id=\"zone-lines\">";
-  append_line(page, domain + ". 300 IN CNAME " + records.entry + ".");
-  append_line(page, records.txt_name + ". 300 IN TXT \"" + records.txt + "\"");
+  append_line(page, protocol::zone_line(domain, "CNAME", records.entry + "."));
+  append_line(page, protocol::zone_line(records.txt_name, "TXT", '"' + records.txt + '"'));
   page += "</pre>\n<p>In the panel of a DNS provider, for the zone <code>" +
           html_escaped(records.zone) +
           "</code>:</p>\n<table class=\"records\">\n<thead><tr><th>Type</th><th>Name</th>"

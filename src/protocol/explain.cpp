@@ -7,8 +7,12 @@
 
 namespace http01::protocol {
 
+std::string zone_line(std::string_view name, std::string_view type, std::string_view data) {
+  return std::string(name).append(". 300 IN ").append(type).append(" ").append(data);
+}
+
 std::string app_address_line(const Policy& policy, const Name& domain) {
-  return app_address_name(policy, domain).text() + ". 300 IN TXT \"<app id>:<port>\"";
+  return zone_line(app_address_name(policy, domain).text(), "TXT", "\"<app id>:<port>\"");
 }
 
 std::string gateway_line(const Policy& policy, const Name& domain) {
@@ -19,7 +23,7 @@ std::string gateway_line(const Policy& policy, const Name& domain) {
   } else if (!policy.gateways.wildcard_parents.empty()) {
     base = "<gateway>." + policy.gateways.wildcard_parents.front().text();
   }
-  return domain.text() + ". 300 IN CNAME _." + base + ".";
+  return zone_line(domain.text(), "CNAME", "_." + base + ".");
 }
 
 namespace {

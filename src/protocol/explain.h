@@ -11,6 +11,9 @@
 
 namespace http01::protocol {
 
+// A record as a line of a zone file (RFC 1035 5.1). `data` is fit to be shown.
+std::string zone_line(std::string_view name, std::string_view type, std::string_view data);
+
 // The records of a domain that is in order, as lines of a zone file, with placeholders for what
 // only the owner knows.
 std::string app_address_line(const Policy& policy, const Name& domain);

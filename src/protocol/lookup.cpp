@@ -4,6 +4,7 @@
 #include <array>
 #include <optional>
 
+#include "base/ascii.h"
 #include "base/escape.h"
 #include "protocol/gateway.h"
 
@@ -221,10 +222,8 @@ Found<Name> find_gateway(const Policy& policy, const Name& domain, const Answers
   if (chain.hops.empty()) {
     return Refusal{Reason::kGatewayMissing, domain.text() + " has no CNAME record."};
   }
-  std::string hops;
-  for (const Name& hop : chain.hops) {
-    hops += (hops.empty() ? "" : ", then ") + shown(hop);
-  }
+  const std::string hops =
+      base::joined(chain.hops, ", then ", [](const Name& hop) { return shown(hop); });
   return Refusal{Reason::kGatewayRefused, "The CNAME of " + domain.text() + " leads to " + hops +
                                               ": no gateway of this relay."};
 }

@@ -39,6 +39,7 @@ struct ReasonInfo {
   std::string_view means;  // one clause, for people who have not read the code
   bool passing;            // may be over in seconds: the answer carries Retry-After
   bool breadcrumb;         // comes from policy or DNS, so a domain owner can mend it
+  bool unseen;             // refused by the relay's own rules, without a look at the DNS
 };
 
 const ReasonInfo& info(Reason reason);

@@ -88,7 +88,7 @@ struct Case {
       evidence.observations.push_back({question, answer});
       evidence.observations.back().decides = true;
     }
-    if (is_refused_unseen(evidence.reply.reason)) return evidence;
+    if (protocol::info(evidence.reply.reason).unseen) return evidence;
     const auto ask = [&](const std::vector<protocol::Question>& questions) {
       for (const auto& question : questions) {
         if (evidence.find(question.name, question.type) == nullptr) {

@@ -14,19 +14,20 @@ struct Row {
   int status;
   bool passing;
   bool breadcrumb;
+  bool unseen = false;
 };
 
 constexpr Row kRows[] = {
     {Reason::kOk, "ok", 200, false, false},
-    {Reason::kBadHost, "bad-host", 400, false, false},
-    {Reason::kBadPath, "bad-path", 400, false, false},
-    {Reason::kBadToken, "bad-token", 404, false, false},
-    {Reason::kNotFound, "not-found", 404, false, false},
-    {Reason::kBadMethod, "bad-method", 405, false, false},
-    {Reason::kTooLong, "too-long", 414, false, false},
-    {Reason::kTooLarge, "too-large", 413, false, false},
-    {Reason::kDomainRefused, "domain-refused", 403, false, true},
-    {Reason::kGatewayName, "gateway-name", 421, false, true},
+    {Reason::kBadHost, "bad-host", 400, false, false, true},
+    {Reason::kBadPath, "bad-path", 400, false, false, true},
+    {Reason::kBadToken, "bad-token", 404, false, false, true},
+    {Reason::kNotFound, "not-found", 404, false, false, true},
+    {Reason::kBadMethod, "bad-method", 405, false, false, true},
+    {Reason::kTooLong, "too-long", 414, false, false, true},
+    {Reason::kTooLarge, "too-large", 413, false, false, true},
+    {Reason::kDomainRefused, "domain-refused", 403, false, true, true},
+    {Reason::kGatewayName, "gateway-name", 421, false, true, true},
     {Reason::kTxtMissing, "txt-missing", 404, false, true},
     {Reason::kTxtMalformed, "txt-malformed", 502, false, true},
     {Reason::kTxtAmbiguous, "txt-ambiguous", 502, false, true},
@@ -46,6 +47,7 @@ BOOST_AUTO_TEST_CASE(words_and_statuses_are_what_the_interface_says) {
     BOOST_TEST(code(known.status) == row.status, row.word);
     BOOST_TEST(known.passing == row.passing, row.word);
     BOOST_TEST(known.breadcrumb == row.breadcrumb, row.word);
+    BOOST_TEST(known.unseen == row.unseen, row.word);
   }
 }
 
