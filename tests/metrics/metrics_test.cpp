@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
+#include <fstream>
+#include <iterator>
 #include <sstream>
 
 namespace http01 {
@@ -105,6 +107,22 @@ BOOST_AUTO_TEST_CASE(every_sample_belongs_to_the_family_announced_before_it) {
     }
   }
   BOOST_TEST(samples > 40u);
+}
+
+// The process_... families are Prometheus' own names for what any process has.
+BOOST_AUTO_TEST_CASE(every_family_is_in_the_readme) {
+  std::ifstream file(TESTS_DIR "/../README.md");
+  const std::string readme{std::istreambuf_iterator<char>(file), {}};
+  std::istringstream page(Metrics("1.2.3").page({}));
+  int families = 0;
+  for (std::string line; std::getline(page, line);) {
+    if (!line.starts_with("# TYPE ")) continue;
+    const std::string family = line.substr(7, line.find(' ', 7) - 7);
+    ++families;
+    if (family.starts_with("process_")) continue;
+    BOOST_TEST(readme.find("`" + family + "`") != std::string::npos, family);
+  }
+  BOOST_TEST(families > 10);
 }
 
 BOOST_AUTO_TEST_CASE(the_process_describes_itself) {

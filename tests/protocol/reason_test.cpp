@@ -1,6 +1,8 @@
 #include "protocol/reason.h"
 
 #include <boost/test/unit_test.hpp>
+#include <fstream>
+#include <iterator>
 #include <set>
 #include <string>
 
@@ -60,6 +62,16 @@ BOOST_AUTO_TEST_CASE(every_reason_has_its_own_word_and_meaning) {
     BOOST_TEST(meanings.insert(known.means).second, known.word);
     BOOST_TEST(!known.means.empty());
     BOOST_TEST(!known.means.ends_with('.'));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(every_reason_of_a_failure_is_in_the_readme) {
+  std::ifstream file(TESTS_DIR "/../README.md");
+  const std::string readme{std::istreambuf_iterator<char>(file), {}};
+  for (const Reason reason : base::kAllOf<Reason>) {
+    if (reason == Reason::kOk) continue;
+    const std::string word(info(reason).word);
+    BOOST_TEST(readme.find("`" + word + "`") != std::string::npos, word);
   }
 }
 
