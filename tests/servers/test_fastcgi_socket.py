@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import subprocess
 import time
 from collections.abc import Iterator
 
@@ -177,6 +178,20 @@ def test_a_kept_connection_serves_one_request_after_the_other(relay: Relay) -> N
         connection.send(GOOD_REQUEST)
         assert connection.read_response().location == GOOD
         assert connection.closed_by_peer(1.0 * SLOWNESS)
+
+
+@pytest.mark.parametrize("body", [b"", b"x" * 20_000], ids=["GET", "POST"])
+def test_libfcgi_s_own_client_is_answered(relay: Relay, body: bytes) -> None:
+    """cgi-fcgi(1) sends its environment as one request, by libfcgi's own writer, and prints the answer."""
+    method = "POST" if body else "GET"
+    environment = variables(method=method) | {"CONTENT_LENGTH": str(len(body))}
+    command = ["cgi-fcgi", "-bind", "-connect", str(relay.address)]
+    answer = subprocess.run(command, env=environment, input=body, capture_output=True, timeout=20, check=True).stdout
+    head = answer.decode().split("\r\n\r\n")[0].split("\r\n")
+    if body:
+        assert head[0] == "Status: 405 Method Not Allowed"
+    else:
+        assert head[:2] == ["Status: 307 Temporary Redirect", f"Location: {GOOD}"]
 
 
 @pytest.mark.parametrize("size", [1, 20_000, 65_535, 65_536])
