@@ -1,5 +1,6 @@
 #include "config/load.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -185,6 +186,23 @@ BOOST_AUTO_TEST_CASE(a_file_that_cannot_be_read_is_a_fault_with_the_reason) {
   const auto config = load_config(missing, environment_of({{"PORT", "x"}}));
   BOOST_REQUIRE(!config);
   BOOST_TEST(config.error().size() == 2u);
+}
+
+// Otherwise the defaults would silently take the place of what the operator has set.
+BOOST_AUTO_TEST_CASE(the_default_file_may_be_missing_but_not_unreadable) {
+  rlimit before{};
+  BOOST_REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  // Whether the file is there or not, the kernel has no descriptor for it.
+  const rlimit none{0, before.rlim_max};
+  BOOST_REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+  const auto first = load_config("", kNothing);
+  const auto again = reload_config("", kNothing);
+  BOOST_REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  for (const auto* const config : {&first, &again}) {
+    BOOST_REQUIRE(!*config);
+    BOOST_TEST(config->error().at(0) ==
+               "/etc/http01-relay/http01-relay.toml: cannot be read: Too many open files");
+  }
 }
 
 // -c <(...) came back empty after SIGHUP, which is a right configuration: all the defaults.
