@@ -104,6 +104,24 @@ BOOST_AUTO_TEST_CASE(one_write_is_whole_lines_and_fits_a_pipe) {
   BOOST_TEST(writes < 10u);
 }
 
+BOOST_AUTO_TEST_CASE(lines_that_are_one_byte_too_long_together_are_written_one_by_one) {
+  for (const std::size_t excess : {0U, 1U}) {
+    std::array<int, 2> ends{};
+    BOOST_REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends.data()) == 0);
+    const base::Fd reader(ends[0]);
+    base::Fd writer(ends[1]);
+    const std::string lines = "x\n" + std::string(PIPE_BUF - 3 + excess, 'y') + "\n";
+    BOOST_TEST(LogOutput::descriptor(writer.get())->write(lines, LogOutput::kForever));
+    writer.reset();
+    std::vector<std::size_t> writes;
+    for (std::string some; !(some = read_some(reader)).empty();) writes.push_back(some.size());
+    const std::vector<std::size_t> expected = excess == 0
+                                                  ? std::vector<std::size_t>{PIPE_BUF}
+                                                  : std::vector<std::size_t>{2, PIPE_BUF - 1};
+    BOOST_TEST(writes == expected, boost::test_tools::per_element());
+  }
+}
+
 // Standard error is of either kind. A CGI process once waited in write() and never answered.
 BOOST_AUTO_TEST_CASE(a_pipe_that_is_not_read_for_a_while_is_a_failure) {
   for (const int flags : {0, O_NONBLOCK}) {
