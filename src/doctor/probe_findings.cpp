@@ -54,16 +54,16 @@ void judge_hop(const Evidence& evidence, const ProbeResult& result, Findings& fo
     return;
   }
   if (is_redirect(result.status)) {
-    auto refusal = refusal_by_ca(result.status, result.location);
+    const auto refusal = refusal_by_ca(result.status, result.location);
     const SplitUrl url = split_url(result.location);
     // A CA asks for the domain anyway, whatever it is under.
     const bool same_host = url.whole && url.host == evidence.domain().text();
-    if (same_host && refusal == CaRefusal::kPublicSuffix) refusal.reset();
-    const bool to_itself = same_host && !refusal;
+    const bool followed = !refusal || (same_host && *refusal == CaRefusal::kPublicSuffix);
+    const bool to_itself = same_host && followed;
     found.push_back(
         {FindingId::kProbeRedirect, to_itself ? Severity::kWarning : Severity::kFault,
          at(result) + by_whom(result) + " redirects " +
-             std::string(refusal ? to_string(*refusal) : "the challenge") + ": " +
+             std::string(followed ? "the challenge" : to_string(*refusal)) + ": " +
              std::to_string(result.status) + ", " + shown(result.location) + ". " +
              (to_itself ? "The relay must answer there too; better that the web server hands "
                           "challenges to the relay before any redirect of its own."
