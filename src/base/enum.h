@@ -28,6 +28,17 @@ consteval std::size_t count_enumerators() {
   }
 }
 
+// Of an enum with numbers of its own: how many there are from kBegin up to, but without, kEnd.
+template <class E, std::size_t kBegin, std::size_t kEnd>
+consteval std::size_t count_between() {
+  if constexpr (kEnd - kBegin == 1) {
+    return is_enumerator<static_cast<E>(kBegin)>() ? 1 : 0;
+  } else {
+    constexpr std::size_t kMiddle = kBegin + (kEnd - kBegin) / 2;
+    return count_between<E, kBegin, kMiddle>() + count_between<E, kMiddle, kEnd>();
+  }
+}
+
 template <class E>
 inline constexpr std::size_t kCountOf = count_enumerators<E>();
 

@@ -5,19 +5,7 @@ namespace http01::protocol {
 namespace {
 
 // Every enumerator has its row: the codes end below 512.
-template <std::size_t... kCode>
-consteval bool has_all_types(std::index_sequence<kCode...>) {
-  const auto is_in_table = [](RecordType type) {
-    for (const RecordTypeInfo& row : kRecordTypes) {
-      if (row.id == type) return true;
-    }
-    return false;
-  };
-  return ((!base::is_enumerator<static_cast<RecordType>(kCode)>() ||
-           is_in_table(static_cast<RecordType>(kCode))) &&
-          ...);
-}
-static_assert(has_all_types(std::make_index_sequence<512>()));
+static_assert(base::count_between<RecordType, 0, 512>() == kRecordTypes.size());
 
 constexpr base::EnumWords<Outcome> kOutcomes{{{
     {Outcome::kData, "data"},

@@ -18,6 +18,7 @@ BOOST_AUTO_TEST_CASE(the_compiler_counts_the_enumerators) {
 }
 
 BOOST_AUTO_TEST_CASE(an_enumerator_with_a_number_of_its_own_is_known_by_it) {
+  static_assert(count_between<Code, 0, 300>() == 2 && count_between<Code, 2, 257>() == 0);
   static_assert(is_enumerator<static_cast<Code>(257)>() &&
                 !is_enumerator<static_cast<Code>(256)>());
 }
