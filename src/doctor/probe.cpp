@@ -72,8 +72,8 @@ base::Result<Curl> load() {
   Curl curl;
   const char* missing = nullptr;
   const auto find = [&](const char* name, auto& function) {
-    function =
-        reinterpret_cast<std::remove_reference_t<decltype(function)> >(::dlsym(library, name));
+    using Function = std::remove_reference_t<decltype(function)>;
+    function = reinterpret_cast<Function>(::dlsym(library, name));
     if (function == nullptr && missing == nullptr) missing = name;
   };
   find("curl_global_init", curl.global_init);
