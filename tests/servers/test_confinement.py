@@ -131,6 +131,27 @@ def test_syslog_is_reached_again_from_within(workspace: Workspace, injector: Inj
         os.unlink("/dev/log")
 
 
+def test_a_syslog_that_does_not_read_holds_up_neither_reload_nor_end(
+    workspace: Workspace, injector: Injector, syslog: socket.socket
+) -> None:
+    """The log's thread waits in syslog(3), which holds the C library's lock. A reload that opened the connection
+    from the loop waited for it, and with it all requests and the end."""
+    try:
+        sections = {"log": {"target": "syslog"}}
+        relay = Relay(workspace, config_text(injector.server, sections))
+        # A few more lines than the kernel keeps for a reader (net.unix.max_dgram_qlen).
+        for number in range(60):
+            assert relay.challenge(f"n{number % 5}.good.test").location == GOOD
+        denied = sections | {"domains": {"deny": ["good.test"]}}
+        relay.config.write_text(config_text(injector.server, denied))
+        relay.process.signal(signal.SIGHUP)
+        wait_until(lambda: relay.challenge("app.good.test").status == 403, "the new configuration")
+        assert relay.terminate() == 0
+    finally:
+        syslog.close()
+        os.unlink("/dev/log")
+
+
 def test_all_else_that_serving_takes_goes_on(workspace: Workspace, injector: Injector) -> None:
     directory = workspace.fresh("var")
     directory.mkdir()
