@@ -1,6 +1,7 @@
-// Enums whose enumerators count up from 0: how many there are, all of them, and arrays and tables
-// with one entry for each. The number is read from the compiler, so an enumerator that is appended
-// enlarges every array, and a table without a row for it does not compile. Never throws.
+// Enums whose enumerators count up from 0, without numbers of their own: how many there are, all of
+// them, and arrays and tables with one entry for each. The number is read from the compiler, so an
+// enumerator that is appended enlarges every array, and a table without a row for it does not
+// compile. Never throws.
 #pragma once
 
 #include <array>
@@ -48,10 +49,18 @@ inline constexpr auto kAllOf = []<std::size_t... kIndex>(std::index_sequence<kIn
 }
 (std::make_index_sequence<kCountOf<E>>());
 
-// A value for each enumerator. As the array it holds: an aggregate, without padding of its own.
+// Whether E is such an enum: it has enumerators, and none behind a gap.
+template <class E>
+inline constexpr bool kCountsUp = kCountOf<E> != 0 &&
+                                  count_between<E, kCountOf<E>, kCountOf<E> + 64>() == 0;
+
+// A value for each enumerator. An aggregate of the size of its values: no padding is added. Like an
+// array, it is zero only where it is initialized: `EnumArray<E, int> counts{}`.
 template <class E, class T>
 struct EnumArray {
-  std::array<T, kCountOf<E>> values{};
+  static_assert(kCountsUp<E>);
+
+  std::array<T, kCountOf<E>> values;
 
   constexpr T& operator[](E e) { return values[static_cast<std::size_t>(e)]; }
   constexpr const T& operator[](E e) const { return values[static_cast<std::size_t>(e)]; }
@@ -66,6 +75,8 @@ void every_enumerator_needs_a_row_in_its_order();  // never defined: names the c
 // A row for each enumerator, in their order; `id` of a row is its enumerator.
 template <class E, class Row>
 class EnumTable {
+  static_assert(kCountsUp<E>);
+
  public:
   consteval explicit EnumTable(const std::array<Row, kCountOf<E>>& rows) : rows_(rows) {
     for (std::size_t i = 0; i < rows_.size(); ++i) {

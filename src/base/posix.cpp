@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <system_error>
 
 namespace http01::base {
@@ -14,19 +15,15 @@ bool is_same_file(const struct stat& a, const struct stat& b) {
 }
 
 bool read_up_to(int fd, std::size_t most, std::string& text) {
-  constexpr std::size_t kAtOnce = 16384;
+  // Not into the string: making room there writes zeros first.
+  std::array<char, 16384> buffer;
   for (std::size_t left = most; left > 0;) {
-    const std::size_t had = text.size();
-    text.resize(had + std::min(left, kAtOnce));
-    const ssize_t count = ::read(fd, text.data() + had, text.size() - had);
-    const int error = errno;
-    text.resize(had + static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+    const ssize_t count = ::read(fd, buffer.data(), std::min(left, buffer.size()));
     if (count == 0) return true;
-    if (count < 0 && error != EINTR) {
-      errno = error;
-      return false;
-    }
-    left -= text.size() - had;
+    if (count < 0 && errno != EINTR) return false;
+    if (count < 0) continue;
+    text.append(buffer.data(), static_cast<std::size_t>(count));
+    left -= static_cast<std::size_t>(count);
   }
   return true;
 }

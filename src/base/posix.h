@@ -16,10 +16,12 @@ std::string error_text(int error);
 // Of a descriptor that does not block: nothing is wrong, there is nothing to do now.
 inline bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
-// The inode, which may be used again once its file is gone and nobody has it open.
+// The same device and inode. An inode may be used again once its file is gone and no process has it
+// open.
 bool is_same_file(const struct stat& a, const struct stat& b);
 
-// Appends what the descriptor has, to its end or to `most` bytes. False: errno says why not.
+// Appends what the descriptor has, to its end or `most` bytes. False: errno says why it could not
+// go on; what was read is there.
 bool read_up_to(int fd, std::size_t most, std::string& text);
 
 }  // namespace http01::base

@@ -1,6 +1,5 @@
-// A value, or why there is none: the one way to say "failed" to a person, mostly at start-up. What
-// can happen to a request is a closed enum instead. Asking for the side that is not there is a
-// programming error (std::get throws).
+// A value, or why there is none: the one way to say "failed". The error is a sentence for a person,
+// or a closed enum. Asking for the side that is not there is a programming error (std::get throws).
 #pragma once
 
 #include <string>

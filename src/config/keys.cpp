@@ -161,10 +161,15 @@ Result<std::string> parse_log_target(std::string_view text) {
   return path;
 }
 
-constexpr std::array<std::pair<std::string_view, OtherPaths>, 3> kOtherPaths{
-    {{"https", OtherPaths::kHttps}, {"app", OtherPaths::kApp}, {"none", OtherPaths::kNone}}};
-constexpr std::array<std::pair<std::string_view, LogFormat>, 2> kLogFormats{
-    {{"text", LogFormat::kText}, {"json", LogFormat::kJson}}};
+constexpr base::EnumWords<OtherPaths> kOtherPaths{{{
+    {OtherPaths::kHttps, "https"},
+    {OtherPaths::kApp, "app"},
+    {OtherPaths::kNone, "none"},
+}}};
+constexpr base::EnumWords<LogFormat> kLogFormats{{{
+    {LogFormat::kText, "text"},
+    {LogFormat::kJson, "json"},
+}}};
 
 std::vector<ConfigKey> build_keys() {
   // A CA waits 10 to 20 s for all hops together, so no longer deadline makes sense. A resolver on

@@ -3,7 +3,6 @@
 // one too.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "base/ascii.h"
+#include "base/enum.h"
 #include "config/keys.h"
 #include "config/values.h"
 
@@ -117,25 +117,20 @@ ConfigKey texts(std::string_view table, std::string_view name, At at, Parse pars
 }
 
 // One word of a few.
-template <class Value, std::size_t kSize, class At>
-ConfigKey choice(std::string_view table, std::string_view name,
-                 const std::array<std::pair<std::string_view, Value>, kSize>& words, At at) {
+template <class Value, class At>
+ConfigKey choice(std::string_view table, std::string_view name, const base::EnumWords<Value>& words,
+                 At at) {
   return text(
       table, name, at,
       [words](std::string_view text) -> base::Result<Value> {
-        for (const auto& [word, value] : words) {
-          if (word == text) return value;
+        for (const auto& row : words) {
+          if (row.word == text) return row.id;
         }
-        const auto quoted = [](const auto& row) { return in_quotes(row.first); };
+        const auto quoted = [](const base::Word<Value>& row) { return in_quotes(row.word); };
         return base::Failure{in_quotes(text) + " is unknown, allowed is one of " +
                              base::joined(words, ", ", quoted)};
       },
-      [words](Value value) {
-        for (const auto& [word, of] : words) {
-          if (of == value) return std::string(word);
-        }
-        return std::string();
-      });
+      [words](Value value) { return std::string(words[value].word); });
 }
 
 }  // namespace http01

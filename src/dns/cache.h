@@ -32,7 +32,7 @@ class Cache {
   // The bound of all answers together is this for each one that there may be.
   static constexpr std::uint64_t kBytesPerEntry = 1024;
   // That bound is never lower than this, so one answer alone always has room. A message of 128
-  // aliases, each compressed to a few bytes, has 33 KB of names, and none has more.
+  // aliases, each compressed to a few bytes, has 33 KB of names; no text is longer than a message.
   static constexpr std::uint64_t kLargestEntry = std::uint64_t{40} * 1024;
 
   explicit Cache(const CacheSettings& settings);
@@ -40,15 +40,16 @@ class Cache {
   Cache(const Cache&) = delete;
   Cache& operator=(const Cache&) = delete;
 
-  // Drops all answers and takes new bounds.
+  // Drops all answers, gives back the memory of the slots, and takes new bounds.
   void reset(const CacheSettings& settings);
 
   // Fills `answer`, with ttl_s the time that is left. Returns false if there is no answer, or none
   // whose time is not over.
   bool get(const protocol::Question& question, base::TimePoint now, protocol::Answer& answer);
 
-  // Keeps the answer for its TTL within the bounds of the settings, a failure for one second (RFC
-  // 9520 3.2). An answer without a TTL, or to a question that was not sent, is not kept.
+  // Keeps data for its TTL up to max_ttl, and what does not exist or is a loop up to negative_ttl;
+  // a failure or a time-out for one second (RFC 9520 3.2). An answer without a TTL is not kept, nor
+  // is kOverloaded.
   void put(const protocol::Question& question, const protocol::Answer& answer, base::TimePoint now);
 
   // Includes answers whose time is over, until they are next looked up or pushed out.

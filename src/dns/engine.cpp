@@ -39,10 +39,6 @@ std::vector<bool> edns_of(const std::vector<Servers::Choice>& servers) {
   return edns;
 }
 
-bool same(const CacheSettings& a, const CacheSettings& b) {
-  return a.entries == b.entries && a.max_ttl == b.max_ttl && a.negative_ttl == b.negative_ttl;
-}
-
 }  // namespace
 
 // Has its own copy of all it was begun with, so that a reload leaves it alone.
@@ -94,7 +90,7 @@ Engine::~Engine() {
 void Engine::reconfigure(Settings settings, const CacheSettings& cache_settings) {
   settings_ = std::move(settings);
   servers_.set(settings_.servers.empty() ? resolv_conf_.servers() : settings_.servers);
-  if (same(cache_settings, cache_settings_)) return;
+  if (cache_settings == cache_settings_) return;
   cache_settings_ = cache_settings;
   cache_.reset(cache_settings);
 }

@@ -1,5 +1,5 @@
 // Questions and answers in as few bytes as the cache can keep them in. The form is this process's
-// own: it is not DNS's, is never stored elsewhere, and may change. unpack() trusts its input, so
+// own: it is not DNS's, never leaves its memory, and may change. unpack() trusts its input, so
 // give it nothing but what pack() wrote. Nothing is allocated except by unpack(), for the answer;
 // nothing throws but std::bad_alloc. Safe from any thread.
 //

@@ -20,6 +20,8 @@ struct CacheSettings {
   std::size_t entries = 100'000;
   std::chrono::seconds max_ttl{60};
   std::chrono::seconds negative_ttl{10};
+
+  bool operator==(const CacheSettings&) const = default;
 };
 
 }  // namespace http01::dns

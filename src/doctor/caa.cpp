@@ -99,7 +99,7 @@ std::vector<Question> caa_questions(const Name& domain) {
   return questions;
 }
 
-CaaResult judge_caa(const Evidence& evidence) {
+CaaResult evaluate_caa(const Evidence& evidence) {
   CaaResult result;
   for (const Question& question : caa_questions(evidence.domain())) {
     const Answer* const answer = evidence.answer(question.name, question.type);

@@ -31,6 +31,6 @@ struct CaaResult {
   bool issuewild_would = false;                // issuewild names the CA, issue does not
 };
 
-CaaResult judge_caa(const Evidence& evidence);
+CaaResult evaluate_caa(const Evidence& evidence);
 
 }  // namespace http01::doctor

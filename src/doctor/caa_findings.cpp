@@ -45,8 +45,8 @@ std::string origin(const Evidence& evidence, const CaaResult& result) {
 
 }  // namespace
 
-void judge_authorization(const Evidence& evidence, Findings& found) {
-  const CaaResult result = judge_caa(evidence);
+void judge_caa(const Evidence& evidence, Findings& found) {
+  const CaaResult result = evaluate_caa(evidence);
   const bool aliased = !result.aliases.empty();
   const protocol::Name& owner = aliased ? result.aliases.back() : result.at;
   const auto line = [&](const std::string& value) {

@@ -65,7 +65,7 @@ Findings judge(const protocol::Policy& policy, const Evidence& evidence) {
     judge_app_address(policy, evidence, found);
     judge_gateway(policy, evidence, found);
     judge_addresses(evidence, found);
-    judge_authorization(evidence, found);
+    judge_caa(evidence, found);
     judge_resolution(policy, evidence, found);
     judge_probe(evidence, found);
   }

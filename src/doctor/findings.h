@@ -16,7 +16,7 @@ Findings judge(const protocol::Policy& policy, const Evidence& evidence);
 void judge_app_address(const protocol::Policy& policy, const Evidence& evidence, Findings& found);
 void judge_gateway(const protocol::Policy& policy, const Evidence& evidence, Findings& found);
 void judge_addresses(const Evidence& evidence, Findings& found);
-void judge_authorization(const Evidence& evidence, Findings& found);
+void judge_caa(const Evidence& evidence, Findings& found);
 void judge_resolution(const protocol::Policy& policy, const Evidence& evidence, Findings& found);
 void judge_probe(const Evidence& evidence, Findings& found);
 

@@ -172,7 +172,7 @@ void judge_gateway(const Policy& policy, const Evidence& evidence, Findings& fou
   if (by_chain && hops.size() > 1) {
     found.push_back({FindingId::kCnameChain, Severity::kNote,
                      "The CNAME leads to the gateway in " + std::to_string(hops.size()) +
-                         " observations: " + listed(hops) +
+                         " steps: " + listed(hops) +
                          ". Each is a zone whose owner can send the "
                          "challenges of " +
                          evidence.domain().text() + " elsewhere."});

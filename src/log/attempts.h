@@ -26,7 +26,7 @@ struct Attempt {
   base::TimePoint last;
   std::uint64_t requests = 0;
   std::vector<std::string> clients;  // distinct addresses, kMostClients at most
-  base::EnumArray<protocol::Reason, std::uint64_t> reasons;  // requests by what was answered
+  base::EnumArray<protocol::Reason, std::uint64_t> reasons{};  // requests by what was answered
 
   // An attack, not a CA, has more.
   static constexpr std::size_t kMostClients = 64;

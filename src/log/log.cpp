@@ -96,7 +96,7 @@ class Pairs {
 class LineSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
   // `writer` is nullptr where lines are not queued.
-  LineSink(LogWriter* writer, LogOutput::Shared output)
+  LineSink(LogWriter* writer, LogOutput::Pointer output)
       : writer_(writer), output_(std::move(output)) {}
 
  private:
@@ -113,11 +113,11 @@ class LineSink final : public spdlog::sinks::base_sink<spdlog::details::null_mut
   void flush_() override {}
 
   LogWriter* writer_;
-  LogOutput::Shared output_;
+  LogOutput::Pointer output_;
   spdlog::memory_buf_t line_;
 };
 
-base::Result<LogOutput::Shared> open_output(const std::string& target) {
+base::Result<LogOutput::Pointer> open_output(const std::string& target) {
   if (target == "syslog") return LogOutput::syslog();
   if (target == "stderr") return LogOutput::standard_error();
   return LogOutput::open_file(target);

@@ -106,7 +106,7 @@ std::string open_error(const std::string& path, int error) {
 
 }  // namespace
 
-base::Result<LogOutput::Shared> LogOutput::open_file(const std::string& path) {
+base::Result<LogOutput::Pointer> LogOutput::open_file(const std::string& path) {
   std::error_code ignored;
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
   struct stat file {};
@@ -118,14 +118,14 @@ base::Result<LogOutput::Shared> LogOutput::open_file(const std::string& path) {
   constexpr int kFlags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
   base::Fd fd(::open(path.c_str(), kFlags, 0666));
   if (!fd) return base::Failure{open_error(path, errno)};
-  return Shared(std::make_shared<DescriptorOutput>(std::move(fd)));
+  return Pointer(std::make_shared<DescriptorOutput>(std::move(fd)));
 }
 
-LogOutput::Shared LogOutput::standard_error() { return descriptor(STDERR_FILENO); }
+LogOutput::Pointer LogOutput::standard_error() { return descriptor(STDERR_FILENO); }
 
-LogOutput::Shared LogOutput::syslog() { return std::make_shared<SyslogOutput>(); }
+LogOutput::Pointer LogOutput::syslog() { return std::make_shared<SyslogOutput>(); }
 
-LogOutput::Shared LogOutput::descriptor(int fd) { return std::make_shared<DescriptorOutput>(fd); }
+LogOutput::Pointer LogOutput::descriptor(int fd) { return std::make_shared<DescriptorOutput>(fd); }
 
 SyslogLine take_syslog_line(std::string_view& lines) {
   const std::string_view text = base::split_off(lines, '\n');

@@ -13,26 +13,26 @@ namespace http01 {
 
 class LogOutput {
  public:
-  // The queue's lines outlive the target they were written for.
-  using Shared = std::shared_ptr<LogOutput>;
+  // A line in the queue keeps its output alive after the log has gone over to another.
+  using Pointer = std::shared_ptr<LogOutput>;
 
   static constexpr std::chrono::milliseconds kForever{-1};
 
   // Creates the file, and its directory, if they are missing. Never waits: a pipe without a reader
   // is a failure.
-  static base::Result<Shared> open_file(const std::string& path);
-  static Shared standard_error();
+  static base::Result<Pointer> open_file(const std::string& path);
+  static Pointer standard_error();
   // Each line must begin with its priority, "<6>"; the connection is made when the first is
   // written.
-  static Shared syslog();
+  static Pointer syslog();
   // Does not close it.
-  static Shared descriptor(int fd);
+  static Pointer descriptor(int fd);
 
   virtual ~LogOutput() = default;
 
-  // Takes whole lines, each with its line end, and waits at most `patience` for a reader that does
-  // not read; syslog(3) has no such limit and waits for ever. Returns false if a line was not
-  // written or only half of it: a full disk, a pipe without a reader, patience that ran out.
+  // Takes whole lines, each with its line end. Each time the reader does not read, it waits for at
+  // most `patience`; syslog(3) has no such limit and waits for ever. Returns false if a line was
+  // not written or only half of it: a full disk, a pipe without a reader, patience that ran out.
   virtual bool write(std::string_view lines, std::chrono::milliseconds patience) = 0;
 };
 

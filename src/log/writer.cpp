@@ -26,7 +26,7 @@ LogWriter::~LogWriter() {
   thread_.join();
 }
 
-void LogWriter::add(const LogOutput::Shared& output, std::string_view line) {
+void LogWriter::add(const LogOutput::Pointer& output, std::string_view line) {
   const std::lock_guard lock(mutex_);
   if (waiting_bytes_ + line.size() > kMaxWaiting) {
     ++dropped_;

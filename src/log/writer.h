@@ -26,14 +26,14 @@ class LogWriter {
 
   // The line must have its line end. Lines are written in the order they were added, each to its
   // output.
-  void add(const LogOutput::Shared& output, std::string_view line);
+  void add(const LogOutput::Pointer& output, std::string_view line);
 
   // The number of lines that found no room.
   std::uint64_t dropped() const;
 
  private:
   struct Part {
-    LogOutput::Shared output;
+    LogOutput::Pointer output;
     std::string lines;
   };
 

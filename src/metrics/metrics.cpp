@@ -102,6 +102,8 @@ struct Metrics::Shared {
   static std::uint32_t layout() {
     Layout layout;
     layout.add("counters and slots, 2");
+    layout.add_number(sizeof(Counters));
+    layout.add_number(sizeof(Slot));
     for (const std::string_view method : kMethods) layout.add(method);
     for (const PathKind kind : kAllOf<PathKind>) layout.add(to_string(kind));
     for (const auto& status : protocol::kHttpStatuses) layout.add_number(status.code);

@@ -83,9 +83,9 @@ std::string html_escaped(std::string_view text) {
   return escaped;
 }
 
-std::string html_head(std::string_view title, std::string_view more) {
+std::string html_head(std::string_view title, std::string_view head_html) {
   std::string head(kBegin);
-  head.append(more).append("<title>").append(html_escaped(title)).append("</title>\n");
+  head.append(head_html).append("<title>").append(html_escaped(title)).append("</title>\n");
   return head.append(kStyle);
 }
 

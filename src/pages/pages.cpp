@@ -17,7 +17,7 @@ void fill_page(const protocol::Policy& policy, const protocol::Request& request,
   protocol::Response& response = reply.response;
   switch (reply.page) {
     case protocol::Page::kNone:
-    case protocol::Page::kCheck:  // see pages/checks.h
+    case protocol::Page::kCheck:  // see pages/examinations.h
       break;
     case protocol::Page::kHealth:
       response.body = "OK";

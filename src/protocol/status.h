@@ -1,5 +1,5 @@
-// The HTTP statuses that the relay sends (RFC 9110 15): one closed list, one table. Pure; never
-// throws.
+// The HTTP statuses that the relay sends (RFC 9110 15): one closed list in the order of their
+// codes, one table. Pure; never throws.
 #pragma once
 
 #include <cstdint>
@@ -59,9 +59,9 @@ constexpr std::string_view phrase(HttpStatus status) { return kHttpStatuses[stat
 constexpr bool is_redirect(HttpStatus status) { return code(status) / 100 == 3; }
 
 // Nothing for a status that is never sent.
-constexpr std::optional<HttpStatus> http_status(std::int64_t code) {
+constexpr std::optional<HttpStatus> http_status(std::int64_t number) {
   for (const HttpStatusInfo& row : kHttpStatuses) {
-    if (row.code == code) return row.id;
+    if (row.code == number) return row.id;
   }
   return std::nullopt;
 }

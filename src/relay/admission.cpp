@@ -27,25 +27,25 @@ std::string client_key(std::string_view client) {
   return {network.octets.begin(), network.octets.end()};
 }
 
-std::optional<Admission::Place> Admission::admit(const Limits& limits,
-                                                 const protocol::Request& request) {
+std::optional<Admission::Admitted> Admission::admit(const Limits& limits,
+                                                    const protocol::Request& request) {
   if (waiting_ >= limits.in_flight) return std::nullopt;
-  Place place{client_key(request.client), {}};
+  Admitted admitted{client_key(request.client), {}};
   if (request.host.kind == protocol::HostKind::kDomain) {
-    place.domain = base::registrable_domain(request.host.text);
+    admitted.domain = base::registrable_domain(request.host.text);
   }
-  if (count_of(per_client_, place.client) >= limits.in_flight_per_client) return std::nullopt;
-  if (count_of(per_domain_, place.domain) >= limits.in_flight_per_domain) return std::nullopt;
+  if (count_of(per_client_, admitted.client) >= limits.in_flight_per_client) return std::nullopt;
+  if (count_of(per_domain_, admitted.domain) >= limits.in_flight_per_domain) return std::nullopt;
   ++waiting_;
-  if (!place.client.empty()) ++per_client_[place.client];
-  if (!place.domain.empty()) ++per_domain_[place.domain];
-  return place;
+  if (!admitted.client.empty()) ++per_client_[admitted.client];
+  if (!admitted.domain.empty()) ++per_domain_[admitted.domain];
+  return admitted;
 }
 
-void Admission::release(const Place& place) {
+void Admission::release(const Admitted& admitted) {
   --waiting_;
-  uncount(per_client_, place.client);
-  uncount(per_domain_, place.domain);
+  uncount(per_client_, admitted.client);
+  uncount(per_domain_, admitted.domain);
 }
 
 }  // namespace http01

@@ -14,21 +14,22 @@
 namespace http01 {
 
 // The addresses that count as one client, from REMOTE_ADDR; "" for what is no address ("unix:",
-// where another proxy is before the web server), which says nothing about clients and is not
-// counted.
+// where another proxy is before the web server). Such a request counts for no client, but for all
+// and for its domain.
 std::string client_key(std::string_view client);
 
 class Admission {
  public:
-  // What a request is counted by while it waits.
-  struct Place {
+  // What a request is counted by while it waits. Of one for the relay's own host there is no
+  // domain.
+  struct Admitted {
     std::string client;
     std::string domain;
   };
 
-  // Nothing where a limit is reached. Whoever has a place gives it back.
-  std::optional<Place> admit(const Limits& limits, const protocol::Request& request);
-  void release(const Place& place);
+  // Nothing where a limit is reached. Whoever has a admitted gives it back.
+  std::optional<Admitted> admit(const Limits& limits, const protocol::Request& request);
+  void release(const Admitted& admitted);
 
  private:
   std::size_t waiting_ = 0;

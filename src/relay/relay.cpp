@@ -67,8 +67,8 @@ void Relay::submit(Id id, Request request) {
   }
   Limits limits = config_->limits;
   limits.in_flight = std::min(limits.in_flight, descriptor_limit_);
-  auto place = admission_.admit(limits, request);
-  if (!place) {
+  auto admitted = admission_.admit(limits, request);
+  if (!admitted) {
     // What is in the cache is never refused, be it not fresh.
     ask = settle(request, pending.known, reply, false);
     for (const Question& question : ask.questions) {
@@ -78,7 +78,7 @@ void Relay::submit(Id id, Request request) {
     on_finished_({id, request, pending.known, since(loop_.now(), false)}, reply);
     return;
   }
-  pending.place = std::move(*place);
+  pending.admitted = std::move(*admitted);
   pending.request = std::move(request);
   pending.begun = loop_.now();
   pending.deadline = loop_.after(config_->deadline, [this, id] { on_deadline(id); });
@@ -139,7 +139,7 @@ void Relay::finish(Id id, Reply reply) {
   const Pending& pending = node.mapped();
   loop_.cancel(pending.deadline);
   for (const Question& question : pending.waiting) resolver_.leave(question, id);
-  admission_.release(pending.place);
+  admission_.release(pending.admitted);
   if (pending.renewed) fresh_until_ = loop_.now() + kFresh;
   on_finished_({id, pending.request, pending.known, since(pending.begun, true)}, reply);
 }
@@ -150,7 +150,7 @@ void Relay::forget(Id id) {
   const Pending& pending = node.mapped();
   loop_.cancel(pending.deadline);
   for (const Question& question : pending.waiting) resolver_.leave(question, id);
-  admission_.release(pending.place);
+  admission_.release(pending.admitted);
 }
 
 }  // namespace http01

@@ -55,7 +55,7 @@ class Relay final : private dns::Resolver::Asker {
     base::Loop::TimerId deadline = 0;
     bool renew = false;    // takes nothing from the cache that is to be fresh
     bool renewed = false;  // and there was such a thing
-    Admission::Place place;
+    Admission::Admitted admitted;
   };
 
   void on_answer(dns::Resolver::Ticket ticket, const protocol::Question& question,

@@ -5,11 +5,11 @@
 
 namespace http01 {
 
-// As many as the system lets the process have; returns how many those are.
+// Raises the limit as far as the system allows; returns what it is then.
 std::size_t raise_descriptor_limit();
 
-// Makes the kernel's table of descriptors as large as `count` of them need. Before there are
-// threads.
+// Makes the kernel's table of descriptors as large as `count` of them need. Call it before there
+// are threads: later, each growth waits for all processors.
 void make_room_for_descriptors(std::size_t count);
 
 }  // namespace http01

@@ -27,11 +27,11 @@ Service::Service(base::Loop& loop, Log& log, Config config, std::string_view ver
              [this](const Relay::Finished& finished, protocol::Reply& reply) {
                finish(finished, reply);
              }),
-      checks_(loop, *config_,
-              [this](Id id, const protocol::Request& request, protocol::Reply& reply,
-                     base::Duration took) {
-                answer(id, request, reply, {took, took, took != base::Duration::zero()});
-              }) {
+      examinations_(loop, *config_,
+                    [this](Id id, const protocol::Request& request, protocol::Reply& reply,
+                           base::Duration took) {
+                      answer(id, request, reply, {took, took, took != base::Duration::zero()});
+                    }) {
   metrics_.on_change([this] { show_gauges_soon(); });
 }
 
@@ -41,7 +41,7 @@ void Service::request(Id id, const protocol::RawRequest& raw) {
 
 void Service::forget(Id id) {
   relay_.forget(id);
-  checks_.forget(id);
+  examinations_.forget(id);
   show_gauges_soon();
 }
 
@@ -50,7 +50,7 @@ void Service::finish(const Relay::Finished& finished, protocol::Reply& reply) {
     log_.warn("service.state_file: " + looked.error());
   }
   if (reply.page == protocol::Page::kCheck) {
-    checks_.answer(finished.id, finished.request);
+    examinations_.begin(finished.id, finished.request);
     return;
   }
   fill_page(
@@ -121,19 +121,19 @@ void Service::reconfigure(Config config) {
   auto next = std::make_unique<const Config>(std::move(config));
   engine_.reconfigure(next->dns, next->cache);
   relay_.reconfigure(*next);
-  checks_.reconfigure(*next);
+  examinations_.reconfigure(*next);
   config_ = std::move(next);
 }
 
 std::size_t Service::descriptors_for(const Config& config) {
-  const std::size_t checks = config.policy.public_check ? Checks::kDescriptors : 0;
+  const std::size_t checks = config.policy.public_check ? Examinations::kDescriptors : 0;
   return kReservedDescriptors + checks + config.limits.in_flight * kDescriptorsPerRequest;
 }
 
 std::size_t Service::fit_to_descriptors(std::size_t descriptors) {
   std::size_t spare = descriptors - std::min(kReservedDescriptors, descriptors / 4);
   if (config_->policy.public_check) {
-    spare -= std::min(Checks::kDescriptors, spare / 4);
+    spare -= std::min(Examinations::kDescriptors, spare / 4);
   }
   const std::size_t requests = std::min(config_->limits.in_flight, spare / kDescriptorsPerRequest);
   relay_.set_in_flight_limit(requests);

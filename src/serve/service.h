@@ -16,7 +16,7 @@
 #include "log/attempts.h"
 #include "log/log.h"
 #include "metrics/metrics.h"
-#include "pages/checks.h"
+#include "pages/examinations.h"
 #include "protocol/request.h"
 #include "relay/relay.h"
 
@@ -51,7 +51,7 @@ class Service {
   std::size_t fit_to_descriptors(std::size_t descriptors);
 
   const Config& config() const { return *config_; }
-  std::size_t in_flight() const { return relay_.in_flight() + checks_.in_flight(); }
+  std::size_t in_flight() const { return relay_.in_flight() + examinations_.in_flight(); }
 
  private:
   void finish(const Relay::Finished& finished, protocol::Reply& reply);
@@ -72,7 +72,7 @@ class Service {
   base::Loop::TimerId attempts_timer_ = 0;
   dns::Engine engine_;
   Relay relay_;
-  Checks checks_;
+  Examinations examinations_;
 };
 
 }  // namespace http01

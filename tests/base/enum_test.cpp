@@ -30,8 +30,8 @@ BOOST_AUTO_TEST_CASE(a_table_has_the_row_of_each) {
   BOOST_TEST(all == "red green blue ");
 }
 
-BOOST_AUTO_TEST_CASE(an_array_begins_at_zero_and_has_a_place_for_each) {
-  EnumArray<Color, int> counts;
+BOOST_AUTO_TEST_CASE(an_array_has_a_place_for_each) {
+  EnumArray<Color, int> counts{};
   ++counts[Color::kBlue];
   BOOST_TEST(counts[Color::kRed] == 0);
   BOOST_TEST(counts[Color::kBlue] == 1);

@@ -75,12 +75,12 @@ struct Case {
     evidence.probe = extra.probe;
     protocol::Answers known;
     for (int round = 0; round < 60; ++round) {
-      protocol::Step observation = protocol::decide(policy, evidence.request, known);
-      if (auto* const reply = std::get_if<protocol::Reply>(&observation)) {
+      protocol::Step step = protocol::decide(policy, evidence.request, known);
+      if (auto* const reply = std::get_if<protocol::Reply>(&step)) {
         evidence.reply = std::move(*reply);
         break;
       }
-      for (const auto& question : std::get<protocol::Ask>(observation).questions) {
+      for (const auto& question : std::get<protocol::Ask>(step).questions) {
         known.put(question, zone(question));
       }
     }

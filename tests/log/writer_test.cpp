@@ -68,8 +68,8 @@ BOOST_AUTO_TEST_CASE(each_line_goes_to_its_output_in_the_order_it_came) {
   std::string expected_second;
   {
     LogWriter writer;
-    const LogOutput::Shared one = std::make_shared<StringOutput>(first);
-    const LogOutput::Shared two = std::make_shared<StringOutput>(second);
+    const LogOutput::Pointer one = std::make_shared<StringOutput>(first);
+    const LogOutput::Pointer two = std::make_shared<StringOutput>(second);
     for (int i = 0; i < 3000; ++i) {
       const std::string line = std::to_string(i) + "\n";
       writer.add(i % 3 == 0 ? one : two, line);
@@ -113,7 +113,7 @@ BOOST_AUTO_TEST_CASE(lines_that_find_no_room_are_counted) {
   std::promise<void> reached;
   std::promise<void> release;
   LogWriter writer;
-  const LogOutput::Shared stuck = std::make_shared<StuckOutput>(reached, release.get_future());
+  const LogOutput::Pointer stuck = std::make_shared<StuckOutput>(reached, release.get_future());
   writer.add(stuck, "the thread waits with this one\n");
   reached.get_future().get();
   const std::string line = std::string(1023, 'x') + "\n";

@@ -15,7 +15,7 @@
 
 namespace http01 {
 
-class Checks {
+class Examinations {
  public:
   using Id = doctor::Doctor::Id;
   // The reply to the request, and how long the DNS took.
@@ -27,10 +27,12 @@ class Checks {
   static constexpr std::size_t kAtOnceOfOneClient = 2;
   static constexpr std::size_t kDescriptors = kAtOnce * 32;
 
-  Checks(base::Loop& loop, const Config& config, OnReply on_reply);
+  Examinations(base::Loop& loop, const Config& config, OnReply on_reply);
 
-  // on_reply is called once, perhaps at once, unless the request is forgotten.
-  void answer(Id id, const protocol::Request& request);
+  // on_reply is called once unless the request is forgotten: at once where no domain is named (the
+  // page is the form then) or too many are examined, else from the loop. The reply may be taken out
+  // of it.
+  void begin(Id id, const protocol::Request& request);
   void forget(Id id);
   void reconfigure(const Config& config);
   std::size_t in_flight() const { return waiting_.size(); }

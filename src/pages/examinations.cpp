@@ -1,4 +1,4 @@
-#include "pages/checks.h"
+#include "pages/examinations.h"
 
 #include <algorithm>
 #include <utility>
@@ -15,15 +15,15 @@ constexpr std::string_view kJsonType = "application/json";
 
 }  // namespace
 
-Checks::Checks(base::Loop& loop, const Config& config, OnReply on_reply)
+Examinations::Examinations(base::Loop& loop, const Config& config, OnReply on_reply)
     : loop_(loop), config_(&config), on_reply_(std::move(on_reply)) {}
 
-void Checks::reconfigure(const Config& config) {
+void Examinations::reconfigure(const Config& config) {
   config_ = &config;
   if (doctor_) doctor_->reconfigure(config);
 }
 
-void Checks::answer(Id id, const protocol::Request& request) {
+void Examinations::begin(Id id, const protocol::Request& request) {
   const CheckQuery query = read_check_query(request.query());
   protocol::Reply reply;
   reply.page = protocol::Page::kCheck;
@@ -54,11 +54,11 @@ void Checks::answer(Id id, const protocol::Request& request) {
   doctor_->examine(id, query.domain);
 }
 
-void Checks::forget(Id id) {
+void Examinations::forget(Id id) {
   if (waiting_.erase(id) != 0) doctor_->forget(id);
 }
 
-void Checks::on_evidence(Id id, doctor::Evidence& evidence) {
+void Examinations::on_evidence(Id id, doctor::Evidence& evidence) {
   const auto node = waiting_.extract(id);
   if (!node) return;
   const Waiting& waiting = node.mapped();

@@ -1,5 +1,5 @@
 // What /check does, with name servers on the same loop.
-#include "pages/checks.h"
+#include "pages/examinations.h"
 
 #include <algorithm>
 
@@ -7,29 +7,29 @@
 
 namespace http01 {
 
-BOOST_AUTO_TEST_SUITE(checks)
+BOOST_AUTO_TEST_SUITE(examinations)
 
 struct Page {
   Page()
       : page(clinic.loop, clinic.config,
-             [this](Checks::Id id, const protocol::Request&, protocol::Reply& reply,
+             [this](Examinations::Id id, const protocol::Request&, protocol::Reply& reply,
                     base::Duration) {
                ids.push_back(id);
                replies.push_back(std::move(reply));
              }) {}
 
-  void ask(Checks::Id id, const std::string& uri, const std::string& client = "192.0.2.1") {
+  void ask(Examinations::Id id, const std::string& uri, const std::string& client = "192.0.2.1") {
     protocol::RawRequest raw = protocol::get("localhost", uri);
     raw.client = client;
-    page.answer(id, protocol::read_request(clinic.config.policy, raw));
+    page.begin(id, protocol::read_request(clinic.config.policy, raw));
   }
   void run(std::size_t wanted) {
     doctor::turn_until(clinic.loop, [&] { return replies.size() >= wanted; });
   }
 
   doctor::Clinic clinic;
-  Checks page;
-  std::vector<Checks::Id> ids;
+  Examinations page;
+  std::vector<Examinations::Id> ids;
   std::vector<protocol::Reply> replies;
 };
 
@@ -61,19 +61,19 @@ BOOST_AUTO_TEST_CASE(the_report_comes_as_a_page_or_as_json) {
 BOOST_AUTO_TEST_CASE(so_many_at_once_and_fewer_of_one_client) {
   Page p;
   p.clinic.server[0]->silent = true;
-  for (Checks::Id id = 1; id <= 3; ++id) p.ask(id, "/check?domain=a.example.com");
+  for (Examinations::Id id = 1; id <= 3; ++id) p.ask(id, "/check?domain=a.example.com");
   BOOST_TEST_REQUIRE(p.replies.size() == 1u);
   BOOST_TEST(protocol::code(p.replies[0].response.status) == 503);
   BOOST_TEST((p.replies[0].reason == protocol::Reason::kOverloaded));
-  for (Checks::Id id = 11; id <= 20; ++id) {
+  for (Examinations::Id id = 11; id <= 20; ++id) {
     p.ask(id, "/check?domain=b.example.com", "198.51.100." + std::to_string(id));
   }
-  BOOST_TEST(p.page.in_flight() == Checks::kAtOnce);
+  BOOST_TEST(p.page.in_flight() == Examinations::kAtOnce);
   BOOST_TEST(p.replies.size() == 5u);
   // Whoever goes makes room.
   p.page.forget(11);
   p.ask(21, "/check?domain=b.example.com", "198.51.100.21");
-  BOOST_TEST(p.page.in_flight() == Checks::kAtOnce);
+  BOOST_TEST(p.page.in_flight() == Examinations::kAtOnce);
   p.run(13);
   BOOST_TEST(p.page.in_flight() == 0u);
   BOOST_TEST(std::ranges::count(p.ids, 11u) == 0);
