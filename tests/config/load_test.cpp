@@ -144,6 +144,16 @@ BOOST_AUTO_TEST_CASE(the_shipped_file_shows_every_key_at_its_default) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(every_key_is_in_the_dictionary_of_the_fuzzer) {
+  const std::string words = read(fs::path(TESTS_DIR) / "fuzz/config.dict");
+  std::istringstream defaults(kDefaults);
+  for (std::string line; std::getline(defaults, line);) {
+    const std::size_t end = line.find(" = ");
+    if (end == std::string::npos) continue;
+    BOOST_TEST(words.find("\n\"" + line.substr(0, end + 3) + "\"\n") != std::string::npos, line);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(what_is_read_arrives_where_it_is_used) {
   auto parsed =
       parse_config(read(fs::path(TESTS_DIR) / "data/config/good/everything.toml"), "f", kNothing);
