@@ -18,8 +18,8 @@ class StringOutput final : public LogOutput {
   ~StringOutput() override { to_ += "closed"; }
 
   bool write(std::string_view lines, std::chrono::milliseconds patience) override {
-    BOOST_TEST_REQUIRE((patience == kForever));
-    to_ += lines;
+    // No check of Boost's here: it is not for threads.
+    to_ += patience == kForever ? lines : "in a hurry";
     return true;
   }
 
