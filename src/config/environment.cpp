@@ -26,10 +26,11 @@ Result<std::int64_t> parse_number(std::string_view text, std::int64_t least, std
 // logs all it has. What is said of the original relay's module counts, else what is said of all.
 Result<std::optional<LogLevel>> parse_rust_log(std::string_view text) {
   constexpr std::string_view kModule = "relay_server";
+  constexpr std::string_view kBlank = " ";
   std::optional<LogLevel> of_all;
   std::optional<LogLevel> of_module;
   while (!text.empty()) {
-    const std::string_view directive = base::trimmed(base::split_off(text, ','));
+    const std::string_view directive = base::trimmed(base::split_off(text, ','), kBlank);
     if (directive.empty()) continue;
     if (directive == kModule) {
       of_module = LogLevel::kTrace;
@@ -37,13 +38,14 @@ Result<std::optional<LogLevel>> parse_rust_log(std::string_view text) {
     }
     const std::size_t equals = directive.find('=');
     const bool has_module = equals != std::string_view::npos;
-    auto level =
-        parse_log_level(has_module ? base::trimmed(directive.substr(equals + 1)) : directive);
+    auto level = parse_log_level(has_module ? base::trimmed(directive.substr(equals + 1), kBlank)
+                                            : directive);
     if (!level) {
       return Failure{level.error() + ", alone or as \"relay_server=debug\", with commas between"};
     }
     if (!has_module) of_all = *level;
-    if (has_module && base::trimmed(directive.substr(0, equals)) == kModule) of_module = *level;
+    if (has_module && base::trimmed(directive.substr(0, equals), kBlank) == kModule)
+      of_module = *level;
   }
   return of_module ? of_module : of_all;
 }

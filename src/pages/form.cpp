@@ -28,9 +28,10 @@ std::string decoded(std::string_view value) {
 std::optional<std::string> form_field(std::string_view query, std::string_view name) {
   if (query.starts_with('?')) query.remove_prefix(1);
   while (!query.empty()) {
-    std::string_view value = base::split_off(query, '&');
-    if (base::split_off(value, '=') != name) continue;
-    std::string text = decoded(value);
+    const std::string_view pair = base::split_off(query, '&');
+    const std::size_t equals = pair.find('=');
+    if (equals == std::string_view::npos || pair.substr(0, equals) != name) continue;
+    std::string text = decoded(pair.substr(equals + 1));
     if (text.empty()) return std::nullopt;
     return text;
   }

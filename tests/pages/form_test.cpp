@@ -23,6 +23,7 @@ BOOST_AUTO_TEST_CASE(a_field_is_decoded_and_trimmed) {
            Case{"?a=1&a=2", "1"},
            Case{"?a=&a=2", nullptr},
            Case{"?a", nullptr},
+           Case{"?a&a=x", "x"},
            Case{"?ab=x&xa=x", nullptr},
            Case{"?&&=&", nullptr},
            Case{"", nullptr},
