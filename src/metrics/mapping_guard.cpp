@@ -8,7 +8,7 @@
 #include <csignal>
 #include <cstdint>
 
-namespace http01::base {
+namespace http01 {
 namespace {
 
 // A process has one state file, and a second one for the moment in which it changes over.
@@ -81,4 +81,4 @@ bool mapping_lost(const void* begin) {
   return mapping != nullptr && mapping->lost.load();
 }
 
-}  // namespace http01::base
+}  // namespace http01

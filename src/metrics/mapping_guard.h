@@ -5,7 +5,7 @@
 
 #include <cstddef>
 
-namespace http01::base {
+namespace http01 {
 
 // Until release_mapping(), which comes before munmap(). False: there are too many, it is unguarded.
 bool guard_mapping(void* begin, std::size_t size);
@@ -14,4 +14,4 @@ void release_mapping(const void* begin);
 // It is private memory now.
 bool mapping_lost(const void* begin);
 
-}  // namespace http01::base
+}  // namespace http01

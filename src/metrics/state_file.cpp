@@ -145,7 +145,7 @@ base::Result<StateFile> StateFile::open(const std::string& path, std::size_t oct
       void* const mapping =
           ::mmap(nullptr, file.size_, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
       if (mapping == MAP_FAILED) return Failure{last_error(path)};
-      base::guard_mapping(mapping, file.size_);
+      guard_mapping(mapping, file.size_);
       file.mapping_ = mapping;
       file.fd_ = std::move(fd);
       return file;
@@ -172,7 +172,7 @@ StateFile& StateFile::operator=(StateFile&& other) noexcept {
 
 StateFile::~StateFile() {
   if (mapping_ == nullptr) return;
-  base::release_mapping(mapping_);
+  release_mapping(mapping_);
   ::munmap(mapping_, size_);
 }
 
@@ -196,7 +196,7 @@ StateFile::Path StateFile::path_now() const {
   return whole ? Path::kForeign : Path::kOther;
 }
 
-bool StateFile::lost() const { return base::mapping_lost(mapping_); }
+bool StateFile::lost() const { return mapping_lost(mapping_); }
 
 // Marks are locks of octets behind the end of the file, of the open file description: they go with
 // it, a fork's child has them too, and no other process that opens the file (fcntl(2),

@@ -1,6 +1,5 @@
 // What a browser sends for a form: the query of a URL (application/x-www-form-urlencoded, WHATWG
-// URL Standard 5.1). Pure, whatever the bytes; throws
-// std::bad_alloc only.
+// URL Standard 5.1). Pure, whatever the bytes; throws std::bad_alloc only.
 #pragma once
 
 #include <optional>

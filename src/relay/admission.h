@@ -27,7 +27,7 @@ class Admission {
     std::string domain;
   };
 
-  // Nothing where a limit is reached. Whoever has a admitted gives it back.
+  // Nothing where a limit is reached. What is admitted is released once.
   std::optional<Admitted> admit(const Limits& limits, const protocol::Request& request);
   void release(const Admitted& admitted);
 
