@@ -7,7 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <climits>
-#include <cstddef>
+#include <cstdint>
 #include <utility>
 
 #include "base/posix.h"
@@ -30,13 +30,34 @@ bool wait_until_ready(int fd, short events, base::TimePoint deadline) {
 
 bool is_passing(int error) { return error == EINTR || base::would_block(error); }
 
-// A web server that still writes the body when this process ends may take the answer for lost.
-void discard_body(int fd, std::size_t left, base::TimePoint deadline) {
-  std::array<char, 4096> buffer;
-  while (left > 0 && wait_until_ready(fd, POLLIN, deadline)) {
-    const ssize_t count = ::read(fd, buffer.data(), std::min(left, buffer.size()));
-    if (count == 0 || (count < 0 && !is_passing(errno))) return;
-    if (count > 0) left -= static_cast<std::size_t>(count);
+// Apache's mod_cgid loses an answer if bytes are left unread, fcgiwrap makes it a 502. Larger
+// bodies than this are an attack, and their answer may be lost.
+constexpr std::uint64_t kMaxRead = std::uint64_t{16} * 1024 * 1024;
+
+// Reads `left` bytes or up to the end, within the times. Returns how many there were.
+std::uint64_t discard_body(int fd, std::uint64_t left, const CgiBodyTimes& times) {
+  left = std::min(left, kMaxRead);
+  std::uint64_t total = 0;
+  std::array<char, 16384> buffer;
+  const base::TimePoint end = base::Clock::now() + times.total;
+  while (left > 0 &&
+         wait_until_ready(fd, POLLIN, std::min(end, base::Clock::now() + times.silence))) {
+    const ssize_t count = ::read(fd, buffer.data(), std::min<std::uint64_t>(left, buffer.size()));
+    if (count == 0 || (count < 0 && !is_passing(errno))) break;
+    if (count < 0) continue;
+    total += static_cast<std::uint64_t>(count);
+    left -= static_cast<std::uint64_t>(count);
+  }
+  return total;
+}
+
+void read_body(const CgiEnvironment& environment, int fd, const CgiBodyTimes& times,
+               CgiVariables& variables) {
+  if (variables.content_length) {
+    discard_body(fd, *variables.content_length, times);
+  } else if (environment("HTTP_TRANSFER_ENCODING")) {
+    const std::uint64_t size = discard_body(fd, kMaxRead, times);
+    variables.request.body_too_large = size > protocol::RawRequest::kMaxBody;
   }
 }
 
@@ -48,14 +69,19 @@ bool is_cgi_environment(const CgiEnvironment& environment) {
 }
 
 protocol::RawRequest read_cgi_request(const CgiEnvironment& environment, int body_fd,
-                                      base::Duration timeout) {
+                                      const CgiBodyTimes& times) {
   CgiVariables variables;
   for (const char* name : CgiVariables::kNames) {
     if (const auto value = environment(name)) variables.set(name, *value);
   }
-  if (!variables.request.body_too_large) {
-    discard_body(body_fd, variables.content_length, base::Clock::now() + timeout);
+  if (variables.request.uri.empty()) {
+    PathVariables path;
+    for (const char* name : PathVariables::kNames) {
+      if (const auto value = environment(name)) path.set(name, *value);
+    }
+    variables.request.uri = path.uri();
   }
+  read_body(environment, body_fd, times, variables);
   return std::move(variables.request);
 }
 

@@ -20,10 +20,17 @@ using CgiEnvironment = std::function<std::optional<std::string>(const char* name
 // empty.
 bool is_cgi_environment(const CgiEnvironment& environment);
 
-// A body of up to RawRequest::kMaxBody octets is read from `body_fd` and dropped, until it is all
-// there, ends, or `timeout` has passed; a larger one is not touched.
+// How long a body is waited for: a client that sends it slowly must not hold the process.
+struct CgiBodyTimes {
+  base::Duration silence = std::chrono::seconds{1};  // since the last byte
+  base::Duration total = std::chrono::seconds{3};
+};
+
+// The body is read to its end and dropped, within the times and 16 MB, also where it is too large:
+// some web servers lose an answer that is written while they still write the body. Without a
+// CONTENT_LENGTH there is a body only if HTTP_TRANSFER_ENCODING is set.
 protocol::RawRequest read_cgi_request(const CgiEnvironment& environment, int body_fd,
-                                      base::Duration timeout = std::chrono::seconds{3});
+                                      const CgiBodyTimes& times = {});
 
 // Writes all of it; false where the reader has gone, takes nothing for `timeout`, or the descriptor
 // fails. SIGPIPE must be blocked or ignored.

@@ -35,7 +35,8 @@ bool take_length(std::string_view& rest, std::size_t& length) {
 }
 
 // False where a pair does not end within the stream.
-bool take_params(std::string_view rest, CgiVariables& variables) {
+template <class Variables>
+bool take_params(std::string_view rest, Variables& variables) {
   while (!rest.empty()) {
     std::size_t name = 0;
     std::size_t value = 0;
@@ -186,6 +187,11 @@ void RequestReader::on_begin() {
 
 void RequestReader::on_params_end() {
   const bool good = take_params(content_, variables_);
+  if (good && variables_.request.uri.empty()) {
+    PathVariables path;
+    take_params(content_, path);
+    variables_.request.uri = path.uri();
+  }
   // Swapped, not assigned: a request that is held gives the stream's memory back.
   std::string().swap(content_);
   phase_ = Phase::kBody;

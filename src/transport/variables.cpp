@@ -1,23 +1,40 @@
 #include "transport/variables.h"
 
-#include <algorithm>
 #include <charconv>
-#include <cstdint>
+#include <limits>
 
 namespace http01::transport {
 namespace {
 
 using protocol::RawRequest;
 
-// Servers that do not know the length of a body say "" or "-1": the body is then as long as it
-// proves.
-std::size_t parse_content_length(std::string_view text) {
+// Servers that do not know the length of a body set "" or "-1".
+std::optional<std::uint64_t> parse_content_length(std::string_view text) {
   std::uint64_t length = 0;
   const char* const end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, length);
-  if (stop != end || error == std::errc::invalid_argument) return 0;
-  if (error == std::errc::result_out_of_range) return RawRequest::kMaxBody + 1;
-  return std::min<std::uint64_t>(length, RawRequest::kMaxBody + 1);
+  if (stop != end || error == std::errc::invalid_argument) return std::nullopt;
+  if (error == std::errc::result_out_of_range) return std::numeric_limits<std::uint64_t>::max();
+  return length;
+}
+
+// What a path cannot contain as itself was sent as "%25", "%3F" or "%23".
+void append_encoded(std::string& out, std::string_view path) {
+  for (const char octet : path) {
+    switch (octet) {
+      case '%':
+        out += "%25";
+        break;
+      case '?':
+        out += "%3F";
+        break;
+      case '#':
+        out += "%23";
+        break;
+      default:
+        out += octet;
+    }
+  }
 }
 
 }  // namespace
@@ -35,8 +52,26 @@ void CgiVariables::set(std::string_view name, std::string_view value) {
     request.https = value == "on" || value == "1";
   } else if (name == "CONTENT_LENGTH") {
     content_length = parse_content_length(value);
-    request.body_too_large = content_length > RawRequest::kMaxBody;
+    request.body_too_large = content_length.value_or(0) > RawRequest::kMaxBody;
   }
+}
+
+void PathVariables::set(std::string_view name, std::string_view value) {
+  if (name == "SCRIPT_NAME") {
+    script_name = value;
+  } else if (name == "PATH_INFO") {
+    path_info = value;
+  } else if (name == "QUERY_STRING") {
+    query = value;
+  }
+}
+
+std::string PathVariables::uri() const {
+  std::string uri;
+  append_encoded(uri, script_name);
+  append_encoded(uri, path_info);
+  if (!query.empty()) uri += "?" + query;
+  return uri;
 }
 
 }  // namespace http01::transport

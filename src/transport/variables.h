@@ -3,7 +3,9 @@
 #pragma once
 
 #include <array>
-#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "protocol/request.h"
@@ -14,11 +16,27 @@ struct CgiVariables {
   static constexpr std::array kNames{"REQUEST_METHOD", "REQUEST_URI", "HTTP_HOST",
                                      "REMOTE_ADDR",    "HTTPS",       "CONTENT_LENGTH"};
 
-  protocol::RawRequest request;    // body_too_large by what CONTENT_LENGTH says
-  std::size_t content_length = 0;  // 0 where it is not known, kMaxBody + 1 at most
+  protocol::RawRequest request;                 // body_too_large by what CONTENT_LENGTH says
+  std::optional<std::uint64_t> content_length;  // nullopt where it is not known
 
   // Where a name comes twice the last one counts: a web server's later setting overrides.
   void set(std::string_view name, std::string_view value);
+};
+
+// The variables that name the path where a web server sets no REQUEST_URI, or an empty one. The
+// server has percent-decoded the first two, and not the query (RFC 3875 4.1.5, 4.1.7, 4.1.13).
+struct PathVariables {
+  static constexpr std::array kNames{"SCRIPT_NAME", "PATH_INFO", "QUERY_STRING"};
+
+  std::string script_name;
+  std::string path_info;
+  std::string query;
+
+  void set(std::string_view name, std::string_view value);
+
+  // Takes the place of REQUEST_URI; "" where no variable is set. '%', '?' and '#' of the path are
+  // encoded again. All other bytes stay, so that those that may not be in a path are still refused.
+  std::string uri() const;
 };
 
 }  // namespace http01::transport

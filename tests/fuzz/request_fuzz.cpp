@@ -1,6 +1,6 @@
 // The CGI variables of a request, one a line: a line of switches, Host, method, client, and all the
-// rest is REQUEST_URI. What is made of them, and what is answered before anything is known of the
-// domain.
+// rest is REQUEST_URI or, after a switch, QUERY_STRING in a line and PATH_INFO. What is made of
+// them, and what is answered before anything is known of the domain.
 
 #include <algorithm>
 
@@ -55,12 +55,21 @@ FUZZ_TARGET(request, octets) {
   Input input(octets);
   transport::CgiVariables variables;
   Input switches(input.line());
-  variables.set("HTTPS", switches.line().starts_with("s") ? "on" : "off");
+  const std::string_view words = switches.line();
+  variables.set("HTTPS", words.starts_with("s") ? "on" : "off");
+  const bool decoded = words.ends_with("p");
   variables.set("HTTP_HOST", input.line());
   variables.set("REQUEST_METHOD", input.line());
   variables.set("REMOTE_ADDR", input.line());
   variables.set("CONTENT_LENGTH", input.line());
-  variables.set("REQUEST_URI", input.rest());
+  if (decoded) {
+    transport::PathVariables path;
+    path.set("QUERY_STRING", input.line());
+    path.set("PATH_INFO", input.rest());
+    variables.set("REQUEST_URI", path.uri());
+  } else {
+    variables.set("REQUEST_URI", input.rest());
+  }
 
   const RawRequest& raw = variables.request;
   const Request request = read_request(policy(), raw);

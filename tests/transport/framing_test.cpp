@@ -87,6 +87,17 @@ BOOST_AUTO_TEST_CASE(the_last_of_two_equal_names_counts) {
   BOOST_TEST(!request.body_too_large);
 }
 
+BOOST_AUTO_TEST_CASE(without_a_request_uri_the_path_is_put_together) {
+  RequestReader reader;
+  reader.feed(begin() +
+              params({{"QUERY_STRING", "c"}, {"SCRIPT_NAME", "/a%"}, {"PATH_INFO", "/b"}}) +
+              body(""));
+  BOOST_TEST(reader.take_request().uri == "/a%25/b?c");
+  RequestReader usual;
+  usual.feed(begin() + params({{"REQUEST_URI", "/a%25"}, {"SCRIPT_NAME", "/a%"}}) + body(""));
+  BOOST_TEST(usual.take_request().uri == "/a%25");
+}
+
 // With padding, several PARAMS records, both sizes of lengths and a body.
 std::string varied_request() {
   Pairs pairs = get("/" + std::string(300, 'x'));
