@@ -76,7 +76,8 @@ int show_config(const Config& config, const Options& options) {
       said += "environment: " + std::string(name) + " overrides the file\n";
     }
   }
-  for (const std::string& line : config_advice(config)) said += "note: " + line + "\n";
+  for (const std::string& line : config_advice(config, this_machine()))
+    said += "note: " + line + "\n";
   // A script that reads the configuration is told nothing where there is nothing.
   const std::string verdict =
       path + (is_there ? ": in order\n" : ": not there, the defaults hold\n");

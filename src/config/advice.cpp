@@ -5,7 +5,10 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/ascii.h"
+#include "base/interfaces.h"
 #include "base/public_suffix.h"
+#include "dns/resolv_conf.h"
 #include "metrics/state_file.h"
 #include "protocol/decide.h"
 #include "protocol/gateway.h"
@@ -21,7 +24,7 @@ constexpr std::chrono::minutes kLongLife{5};
 
 class Adviser {
  public:
-  explicit Adviser(const Config& config) : config_(config) {}
+  Adviser(const Config& config, const Machine& machine) : config_(config), machine_(machine) {}
 
   std::vector<std::string> run() {
     gateways();
@@ -104,14 +107,7 @@ class Adviser {
   }
 
   void dns() {
-    const auto& servers = config_.dns.servers;
-    const auto far = std::ranges::find_if_not(
-        servers, [](const base::Endpoint& server) { return server.address.is_loopback(); });
-    if (config_.policy.require_dnssec && far != servers.end()) {
-      say("dns.require_dnssec", "believes the word of " + far->text() +
-                                    ", which comes over the network unprotected: use a validating "
-                                    "resolver on this machine");
-    }
+    resolvers();
     if (config_.dns.timeout >= config_.deadline && config_.dns.attempts > 1) {
       say("dns.timeout_ms",
           "is all of dns.deadline_ms: where the first server is silent, no other "
@@ -123,6 +119,35 @@ class Adviser {
     if (config_.cache.max_ttl > kLongLife) {
       say("cache.max_ttl_s", "a record that is mended is seen after that time only");
     }
+  }
+
+  // The cache gives one forged answer to all the places that a CA asks from.
+  void resolvers() {
+    const bool listed = !config_.dns.servers.empty();
+    std::vector<base::Endpoint> far = listed ? config_.dns.servers : machine_.name_servers;
+    std::erase_if(far, [this](const base::Endpoint& server) { return is_here(server.address); });
+    if (far.empty()) return;
+    const std::string names = base::joined(far, ", ", &base::Endpoint::text);
+    const bool several = far.size() > 1;
+    say("dns.servers",
+        names + (listed ? std::string() : std::string(" of /etc/resolv.conf")) +
+            (several ? " are" : " is") +
+            " not on this machine: an answer that is forged on the way decides where a domain's "
+            "challenges go, for all places that a CA asks from, for up to " +
+            std::to_string(config_.cache.max_ttl.count()) +
+            " s. Run a validating resolver on this machine");
+    if (config_.policy.require_dnssec) {
+      say("dns.require_dnssec", "trusts " + names +
+                                    ", whose answers come over the network "
+                                    "unprotected: use a validating resolver on this machine");
+    }
+  }
+
+  bool is_here(const base::IpAddress& address) const {
+    // The kernel takes 0.0.0.0 and :: for this machine.
+    const bool unspecified = address.octets == base::IpAddress().octets;
+    return unspecified || address.is_loopback() || address.client_network().is_loopback() ||
+           std::ranges::find(machine_.addresses, address) != machine_.addresses.end();
   }
 
   void service() {
@@ -161,11 +186,20 @@ class Adviser {
   }
 
   const Config& config_;
+  const Machine& machine_;
   std::vector<std::string> advice_;
 };
 
 }  // namespace
 
-std::vector<std::string> config_advice(const Config& config) { return Adviser(config).run(); }
+Machine this_machine() {
+  dns::ResolvConf file("/etc/resolv.conf");
+  file.refresh(base::Clock::now());
+  return {file.servers(), base::interface_addresses()};
+}
+
+std::vector<std::string> config_advice(const Config& config, const Machine& machine) {
+  return Adviser(config, machine).run();
+}
 
 }  // namespace http01

@@ -68,6 +68,7 @@ struct Engine::Lookup {
   Exchange exchange;
   base::Loop::TimerId timer = 0;
   bool overdue = false;
+  bool keep = false;  // the answer, in the cache
   std::vector<Waiter> waiters;
 };
 
@@ -103,13 +104,22 @@ bool Engine::cached(const Question& question, Answer& answer) {
 
 void Engine::ask(const Question& question, Ticket ticket, Asker& asker) {
   if (observer_) observer_->on_cache_miss();
+  join_or_start(question, {ticket, &asker}, true);
+}
+
+void Engine::probe(const Question& question, Ticket ticket, Asker& asker) {
+  join_or_start(question, {ticket, &asker}, false);
+}
+
+void Engine::join_or_start(const Question& question, Waiter waiter, bool keep) {
   const auto found = lookups_.find(question);
   if (found != lookups_.end()) {
-    found->second->waiters.push_back({ticket, &asker});
+    found->second->waiters.push_back(waiter);
+    found->second->keep |= keep;
   } else if (lookups_.size() >= max_sockets_) {
-    deliver({question, answer_of(Outcome::kOverloaded), {{ticket, &asker}}});
+    deliver({question, answer_of(Outcome::kOverloaded), {waiter}});
   } else {
-    start(question, {ticket, &asker});
+    start(question, waiter, keep);
   }
 }
 
@@ -127,11 +137,12 @@ Outcome Engine::leave(const Question& question, Ticket ticket) {
   return Outcome::kTimeout;
 }
 
-void Engine::start(const Question& question, Waiter waiter) {
+void Engine::start(const Question& question, Waiter waiter, bool keep) {
   refresh_servers();
   auto owned =
       std::make_unique<Lookup>(loop_, question, servers_.choose(loop_.now()), settings_, ids_);
   Lookup& lookup = *owned;
+  lookup.keep = keep;
   lookup.waiters.push_back(waiter);
   lookups_.emplace(question, std::move(owned));
   advance(lookup, lookup.query.on_start(loop_.now()));
@@ -231,7 +242,7 @@ void Engine::time_out(Lookup& lookup) {
 }
 
 void Engine::finish(Lookup& lookup, const Answer& answer) {
-  cache_.put(lookup.question, answer, loop_.now());
+  if (lookup.keep) cache_.put(lookup.question, answer, loop_.now());
   end(lookup, answer);
 }
 

@@ -62,6 +62,7 @@ class Engine final : public Resolver {
 
   bool cached(const protocol::Question& question, protocol::Answer& answer) override;
   void ask(const protocol::Question& question, Ticket ticket, Asker& asker) override;
+  void probe(const protocol::Question& question, Ticket ticket, Asker& asker) override;
   protocol::Outcome leave(const protocol::Question& question, Ticket ticket) override;
 
   std::size_t in_flight() const { return lookups_.size(); }  // look-ups under way
@@ -80,7 +81,8 @@ class Engine final : public Resolver {
     std::vector<Waiter> waiters;  // the next one last
   };
 
-  void start(const protocol::Question& question, Waiter waiter);
+  void join_or_start(const protocol::Question& question, Waiter waiter, bool keep);
+  void start(const protocol::Question& question, Waiter waiter, bool keep);
   void refresh_servers();
   void advance(Lookup& lookup, Next next);
   Exchange::Opened transmit(Lookup& lookup, const Send& order);

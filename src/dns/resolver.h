@@ -33,6 +33,11 @@ class Resolver {
   // reported otherwise than as an Outcome.
   virtual void ask(const protocol::Question& question, Ticket ticket, Asker& asker) = 0;
 
+  // The same, to see whether the DNS answers now. The cache stays as it is: a failure of such a
+  // look-up takes no good answer from the requests that are served. If it joins a look-up that
+  // ask() began, or ask() joins this one, the answer is kept as usual.
+  virtual void probe(const protocol::Question& question, Ticket ticket, Asker& asker) = 0;
+
   // The asker waits no longer (its deadline came). The look-up goes on for the others; if there are
   // none, it still takes the answer to what it has sent, for the cache, and asks no more. Returns
   // what is known of it: kFailure if a server has answered with a failure, else kTimeout.

@@ -77,6 +77,10 @@ class Doctor::Tap final : public dns::Resolver, private dns::Resolver::Asker {
     relay_ = &asker;  // the one that there is
     engine_.ask(question, ticket, *this);
   }
+  // Nothing is kept here anyway.
+  void probe(const Question& question, Ticket ticket, dns::Resolver::Asker& asker) override {
+    ask(question, ticket, asker);
+  }
   Outcome leave(const Question& question, Ticket ticket) override {
     return engine_.leave(question, ticket);
   }

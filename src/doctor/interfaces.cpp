@@ -1,11 +1,6 @@
 #include "doctor/interfaces.h"
 
-#include <ifaddrs.h>
-#include <netinet/in.h>
-
-#include <algorithm>
-#include <cstring>
-
+#include "base/interfaces.h"
 #include "doctor/reserved.h"
 
 namespace http01::doctor {
@@ -13,27 +8,10 @@ namespace http01::doctor {
 namespace {
 
 std::vector<base::IpAddress> ask_kernel() {
-  std::vector<base::IpAddress> addresses;
-  ifaddrs* list = nullptr;
-  if (::getifaddrs(&list) != 0) return addresses;
-  for (const ifaddrs* entry = list; entry != nullptr; entry = entry->ifa_next) {
-    if (entry->ifa_addr == nullptr) continue;
-    base::IpAddress address;
-    if (entry->ifa_addr->sa_family == AF_INET) {
-      const auto* v4 = reinterpret_cast<const sockaddr_in*>(entry->ifa_addr);
-      std::memcpy(address.octets.data(), &v4->sin_addr, sizeof v4->sin_addr);
-    } else if (entry->ifa_addr->sa_family == AF_INET6) {
-      const auto* v6 = reinterpret_cast<const sockaddr_in6*>(entry->ifa_addr);
-      address.v6 = true;
-      std::memcpy(address.octets.data(), &v6->sin6_addr, sizeof v6->sin6_addr);
-    } else {
-      continue;
-    }
-    if (!special_purpose(address) && std::ranges::find(addresses, address) == addresses.end()) {
-      addresses.push_back(address);
-    }
-  }
-  ::freeifaddrs(list);
+  std::vector<base::IpAddress> addresses = base::interface_addresses();
+  std::erase_if(addresses, [](const base::IpAddress& address) {
+    return special_purpose(address).has_value();
+  });
   return addresses;
 }
 

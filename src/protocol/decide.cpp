@@ -166,9 +166,9 @@ class Decision {
       reason = inner.reason;
       found = std::move(inner.response.body);
     } else {
-      const Question root{Name(), RecordType::kNs};
-      const Answer* const answer = known_.find(root);
-      if (!answer) return Ask{{root}, true};
+      const Question question{unknown_name(), RecordType::kTxt};
+      const Answer* const answer = known_.find(question);
+      if (!answer) return Ask{{question}, true};
       switch (answer->outcome) {
         case Outcome::kData:
         case Outcome::kNoData:
@@ -196,6 +196,14 @@ class Decision {
     return reply;
   }
 
+  // A name that only the DNS itself can answer for. What everybody asks for (NS of the root, say)
+  // a resolver may know by itself, with a dead upstream: systemd-resolved does.
+  Name unknown_name() const {
+    const Name zone = known_zone(policy_.gateways);
+    const auto label = Name::from_text(request_.unknown_label);
+    return label ? join(*label, zone).value_or(zone) : zone;
+  }
+
   // No domain's records are of use here.
   std::string about_resolver(Reason reason) const {
     if (reason == Reason::kOverloaded) {
@@ -203,9 +211,9 @@ class Decision {
     }
     return std::string(info(reason).word) + ": The upstream resolver " +
            (reason == Reason::kDnsFailure ? "answers with a failure" : "does not answer") +
-           " when asked for NS of the root.\nCheck the name servers of dns.servers or, where there "
-           "are "
-           "none, of /etc/resolv.conf.\n";
+           " when asked for TXT " + unknown_name().text() +
+           ".\nCheck the name servers of dns.servers or, where there are none, of "
+           "/etc/resolv.conf.\n";
   }
 
   Step refuse(Reason reason) { return refuse(Refusal{reason, {}}); }

@@ -81,4 +81,12 @@ std::vector<Name> named_bases(const GatewayPolicy& gateways) {
   return bases;
 }
 
+Name known_zone(const GatewayPolicy& gateways) {
+  if (!gateways.bases.empty()) return gateways.bases.front();
+  if (!gateways.wildcard_parents.empty()) return gateways.wildcard_parents.front();
+  if (gateways.fallback) return *gateways.fallback;
+  if (!gateways.aliases.empty()) return gateways.aliases.front().second;
+  return Name::from_text("phala.network").value();
+}
+
 }  // namespace http01::protocol

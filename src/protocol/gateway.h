@@ -20,6 +20,11 @@ bool is_gateway_name(const GatewayPolicy& gateways, const Name& host);
 // The bases known by their full name: those whose addresses can be compared.
 std::vector<Name> named_bases(const GatewayPolicy& gateways);
 
+// A domain that the DNS has in any case: the first base, else the parent of the first wildcard,
+// else the fallback, else the base of the first alias. A regex alone names none: then it is the
+// domain of dstack's own gateways.
+Name known_zone(const GatewayPolicy& gateways);
+
 // `_.{base}`: any label under a base leads to the gateway, this is the one people use.
 std::optional<Name> entry_name(const Name& base);
 

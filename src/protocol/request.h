@@ -73,6 +73,8 @@ struct Request {
   std::size_t path_size = 0;  // where the path ends in it
   std::string client;
   bool https = false;
+  // For /ready: a label that nobody has asked a resolver for. The relay fills it in.
+  std::string unknown_label;
 
   std::string_view path() const { return std::string_view(target).substr(0, path_size); }
   // With its "?", or "".

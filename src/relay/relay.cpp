@@ -1,6 +1,9 @@
 #include "relay/relay.h"
 
 #include <algorithm>
+#include <array>
+
+#include "dns/random.h"
 
 namespace http01 {
 
@@ -15,9 +18,9 @@ using protocol::RequestTimes;
 
 namespace {
 
-// How old an answer may be that is to be fresh: /ready is asked by whoever likes, and the resolver
-// need not hear of each.
+// How old an answer may be that is to be fresh: the resolver need not hear of each /ready.
 constexpr std::chrono::seconds kFresh{1};
+constexpr std::size_t kLabelOctets = 10;
 
 // The turn of the loop in which a request came in is when it began.
 RequestTimes since(base::TimePoint begun, bool asked) {
@@ -35,8 +38,34 @@ Relay::~Relay() {
   while (!pending_.empty()) forget(pending_.begin()->first);
 }
 
+// No resolver has heard of it, and nobody can make it known in advance. All requests of a second
+// share it, and with it the look-up.
+const std::string& Relay::unknown_label() {
+  if (loop_.now() < label_until_) return label_;
+  std::array<std::uint8_t, kLabelOctets> octets{};
+  dns::random_octets(octets);
+  label_.clear();
+  for (const std::uint8_t octet : octets) {
+    label_ += static_cast<char>('a' + octet % 16);
+    label_ += static_cast<char>('a' + octet / 16);
+  }
+  label_until_ = loop_.now() + kFresh;
+  return label_;
+}
+
+bool Relay::find(const Ask& ask, const Question& question, Stale stale, Answer& answer) {
+  if (!ask.fresh) return resolver_.cached(question, answer);
+  if (loop_.now() < fresh_until_) {
+    if (const Answer* const known = fresh_.find(question)) {
+      answer = *known;
+      return true;
+    }
+  }
+  return stale == Stale::kTaken && resolver_.cached(question, answer);
+}
+
 // Decides as far as the cache knows. Returns what is left to ask; nothing left: the reply is there.
-Ask Relay::settle(const Request& request, Answers& known, Reply& reply, bool renew) {
+Ask Relay::settle(const Request& request, Answers& known, Reply& reply, Stale stale) {
   while (true) {
     protocol::Step step = protocol::decide(config_->policy, request, known);
     if (auto* const done = std::get_if<Reply>(&step)) {
@@ -44,11 +73,10 @@ Ask Relay::settle(const Request& request, Answers& known, Reply& reply, bool ren
       return {};
     }
     Ask& ask = std::get<Ask>(step);
-    if (ask.fresh && renew) return std::move(ask);
     bool learned = false;
     Answer answer;
     for (Question& question : ask.questions) {
-      if (!resolver_.cached(question, answer)) continue;
+      if (!find(ask, question, stale, answer)) continue;
       known.put(std::move(question), std::move(answer));
       learned = true;
     }
@@ -58,9 +86,9 @@ Ask Relay::settle(const Request& request, Answers& known, Reply& reply, bool ren
 
 void Relay::submit(Id id, Request request) {
   Pending pending;
-  pending.renew = loop_.now() >= fresh_until_;
+  if (request.kind == protocol::PathKind::kReady) request.unknown_label = unknown_label();
   Reply reply;
-  Ask ask = settle(request, pending.known, reply, pending.renew);
+  Ask ask = settle(request, pending.known, reply, Stale::kRefused);
   if (ask.questions.empty()) {
     on_finished_({id, request, pending.known, since(loop_.now(), false)}, reply);
     return;
@@ -69,12 +97,12 @@ void Relay::submit(Id id, Request request) {
   limits.in_flight = std::min(limits.in_flight, descriptor_limit_);
   auto admitted = admission_.admit(limits, request);
   if (!admitted) {
-    // What is in the cache is never refused, be it not fresh.
-    ask = settle(request, pending.known, reply, false);
+    // What is in the cache is never refused, even if it is not fresh.
+    ask = settle(request, pending.known, reply, Stale::kTaken);
     for (const Question& question : ask.questions) {
       pending.known.put(question, Answer{Outcome::kOverloaded, {}, {}, {}, {}, {}});
     }
-    settle(request, pending.known, reply, false);
+    settle(request, pending.known, reply, Stale::kTaken);
     on_finished_({id, request, pending.known, since(loop_.now(), false)}, reply);
     return;
   }
@@ -82,10 +110,20 @@ void Relay::submit(Id id, Request request) {
   pending.request = std::move(request);
   pending.begun = loop_.now();
   pending.deadline = loop_.after(config_->deadline, [this, id] { on_deadline(id); });
-  pending.renewed = pending.renew && ask.fresh;
-  pending.waiting = ask.questions;
-  pending_.emplace(id, std::move(pending));
-  for (const Question& question : ask.questions) resolver_.ask(question, id, *this);
+  send(id, pending_.emplace(id, std::move(pending)).first->second, ask);
+}
+
+void Relay::send(Id id, Pending& pending, const Ask& ask) {
+  pending.probed |= ask.fresh;
+  pending.waiting.insert(pending.waiting.end(), ask.questions.begin(), ask.questions.end());
+  for (const Question& question : ask.questions) {
+    ask.fresh ? resolver_.probe(question, id, *this) : resolver_.ask(question, id, *this);
+  }
+}
+
+void Relay::reconfigure(const Config& config) {
+  config_ = &config;
+  fresh_until_ = {};
 }
 
 void Relay::on_answer(dns::Resolver::Ticket ticket, const Question& question,
@@ -100,18 +138,15 @@ void Relay::on_answer(dns::Resolver::Ticket ticket, const Question& question,
 void Relay::advance(Id id) {
   Pending& pending = pending_.at(id);
   Reply reply;
-  Ask ask = settle(pending.request, pending.known, reply, pending.renew);
-  std::vector<Question>& questions = ask.questions;
-  if (questions.empty()) {
+  Ask ask = settle(pending.request, pending.known, reply, Stale::kRefused);
+  if (ask.questions.empty()) {
     finish(id, std::move(reply));
     return;
   }
-  if (pending.renew && ask.fresh) pending.renewed = true;
-  std::erase_if(questions, [&](const Question& question) {
+  std::erase_if(ask.questions, [&](const Question& question) {
     return std::ranges::find(pending.waiting, question) != pending.waiting.end();
   });
-  pending.waiting.insert(pending.waiting.end(), questions.begin(), questions.end());
-  for (const Question& question : questions) resolver_.ask(question, id, *this);
+  send(id, pending, ask);
 }
 
 void Relay::on_deadline(Id id) {
@@ -125,9 +160,9 @@ void Relay::on_deadline(Id id) {
   pending.waiting.clear();
   // What a decision would still ask for is not asked any more.
   Reply reply;
-  for (Ask open = settle(pending.request, pending.known, reply, pending.renew);
+  for (Ask open = settle(pending.request, pending.known, reply, Stale::kRefused);
        !open.questions.empty();
-       open = settle(pending.request, pending.known, reply, pending.renew)) {
+       open = settle(pending.request, pending.known, reply, Stale::kRefused)) {
     for (const Question& question : open.questions) pending.known.put(question, Answer{});
   }
   finish(id, std::move(reply));
@@ -140,7 +175,10 @@ void Relay::finish(Id id, Reply reply) {
   loop_.cancel(pending.deadline);
   for (const Question& question : pending.waiting) resolver_.leave(question, id);
   admission_.release(pending.admitted);
-  if (pending.renewed) fresh_until_ = loop_.now() + kFresh;
+  if (pending.probed) {
+    fresh_ = pending.known;
+    fresh_until_ = loop_.now() + kFresh;
+  }
   on_finished_({id, pending.request, pending.known, since(pending.begun, true)}, reply);
 }
 

@@ -40,7 +40,7 @@ class Relay final : private dns::Resolver::Asker {
   void forget(Id id);
 
   // Decides by this configuration from now on, also for those that wait.
-  void reconfigure(const Config& config) { config_ = &config; }
+  void reconfigure(const Config& config);
 
   // At most so many wait for the DNS, whatever the configuration says.
   void set_in_flight_limit(std::size_t limit) { descriptor_limit_ = limit; }
@@ -53,8 +53,7 @@ class Relay final : private dns::Resolver::Asker {
     std::vector<protocol::Question> waiting;
     base::TimePoint begun;
     base::Loop::TimerId deadline = 0;
-    bool renew = false;    // takes nothing from the cache that is to be fresh
-    bool renewed = false;  // and there was such a thing
+    bool probed = false;  // something was asked that is to be fresh
     Admission::Admitted admitted;
   };
 
@@ -63,14 +62,23 @@ class Relay final : private dns::Resolver::Asker {
   void on_deadline(Id id);
   void advance(Id id);
   void finish(Id id, protocol::Reply reply);
+  // Whether an answer of any age does for what is to be fresh.
+  enum class Stale : std::uint8_t { kRefused, kTaken };
   protocol::Ask settle(const protocol::Request& request, protocol::Answers& known,
-                       protocol::Reply& reply, bool renew);
+                       protocol::Reply& reply, Stale stale);
+  bool find(const protocol::Ask& ask, const protocol::Question& question, Stale stale,
+            protocol::Answer& answer);
+  void send(Id id, Pending& pending, const protocol::Ask& ask);
+  const std::string& unknown_label();
 
   base::Loop& loop_;
   dns::Resolver& resolver_;
   const Config* config_;
   OnFinished on_finished_;
-  base::TimePoint fresh_until_;  // what is to be fresh is so in the cache
+  protocol::Answers fresh_;  // what the last request for it has learned
+  base::TimePoint fresh_until_;
+  std::string label_;  // unknown_label()
+  base::TimePoint label_until_;
   std::size_t descriptor_limit_ = static_cast<std::size_t>(-1);
   Admission admission_;
   std::unordered_map<Id, Pending> pending_;

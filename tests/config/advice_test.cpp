@@ -5,12 +5,18 @@
 namespace http01 {
 namespace {
 
+// On this machine a resolver is at 127.0.0.53, and another one at an address of an interface.
+Machine machine(const std::string& name_server = "127.0.0.53") {
+  return {{base::Endpoint::parse(name_server, 53).value()},
+          {base::IpAddress::parse("10.0.0.7").value(), base::IpAddress::parse("fd00::7").value()}};
+}
+
 // What is said of this text, one a line.
-std::string advice(const std::string& text) {
+std::string advice(const std::string& text, const Machine& where = machine()) {
   const auto config = parse_config(text, "f", kNothing);
   if (!config) BOOST_FAIL(outcome(text, kNothing));
   std::string lines;
-  for (const std::string& line : config_advice(config.value())) lines += line + "\n";
+  for (const std::string& line : config_advice(config.value(), where)) lines += line + "\n";
   return lines;
 }
 
@@ -54,9 +60,13 @@ BOOST_AUTO_TEST_CASE(what_is_odd_is_said_and_what_is_not_is_not) {
             "[domains]\nallow = [\"example.com\"]\ndeny = [\"a.example.com\"]"},
            {"service.hosts: is empty", "[domains]\nallow = [\"example.com\"]",
             "[domains]\nallow = [\"example.com\"]\n[service]\nhosts = [\"r.example.net\"]"},
-           {"dns.require_dnssec: believes the word of 192.0.2.1:53",
+           {"dns.require_dnssec: trusts 192.0.2.1:53",
             "[dns]\nrequire_dnssec = true\nservers = [\"127.0.0.1\", \"192.0.2.1\"]",
             "[dns]\nrequire_dnssec = true\nservers = [\"127.0.0.1\", \"::1\"]"},
+           {"dns.servers: 192.0.2.1:53, [2001:db8::1]:5353 are not on this machine",
+            "[dns]\nservers = [\"127.0.0.1\", \"192.0.2.1\", \"[2001:db8::1]:5353\"]",
+            "[dns]\nservers = [\"127.0.0.53\", \"::1\", \"10.0.0.7\", \"[fd00::7]:5353\", "
+            "\"0.0.0.0\", \"::ffff:127.0.0.1\"]"},
            {"dns.timeout_ms: is all of dns.deadline_ms", "[dns]\ntimeout_ms = 4000",
             "[dns]\ntimeout_ms = 3999"},
            {"dns.deadline_ms: is longer than a CA waits", "[dns]\ndeadline_ms = 8001",
@@ -79,6 +89,25 @@ BOOST_AUTO_TEST_CASE(what_is_odd_is_said_and_what_is_not_is_not) {
     BOOST_TEST(!says(pair.usual, std::string(pair.said).substr(0, 20)),
                pair.usual << ": " << advice(pair.usual));
   }
+}
+
+// One forged answer would be the answer at all the places that a CA asks from.
+BOOST_AUTO_TEST_CASE(name_servers_of_the_machine_that_are_elsewhere_are_warned_of) {
+  for (const char* const far : {"10.96.0.10", "192.0.2.1:5353", "2001:db8::1"}) {
+    const std::string said = advice("", machine(far));
+    BOOST_TEST(said.starts_with("dns.servers: " + base::Endpoint::parse(far, 53)->text() +
+                                " of /etc/resolv.conf is not on this machine: "),
+               said);
+    BOOST_TEST(said.find(" for up to 60 s.") != std::string::npos, said);
+    // Nobody asks them where others are named.
+    BOOST_TEST(advice("[dns]\nservers = [\"127.0.0.1\"]", machine(far)) == "");
+  }
+  // Docker's own, systemd-resolved's, and one at this machine's address.
+  for (const char* const here : {"127.0.0.11", "127.0.0.53", "10.0.0.7", "::1"}) {
+    BOOST_TEST(advice("", machine(here)) == "", here);
+  }
+  BOOST_TEST(advice("[dns]\nrequire_dnssec = true", machine("192.0.2.1"))
+                 .find("\ndns.require_dnssec: trusts 192.0.2.1:53, ") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

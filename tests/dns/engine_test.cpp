@@ -372,6 +372,38 @@ BOOST_AUTO_TEST_CASE(a_failure_of_all_is_a_failure_for_a_second) {
   BOOST_TEST((answer.outcome == Outcome::kFailure));
 }
 
+// With a dead resolver, /ready put a failure in the place of its canary's good answer.
+BOOST_AUTO_TEST_CASE(a_probe_is_answered_by_the_server_and_leaves_the_cache_as_it_is) {
+  EngineFixture world;
+  bool dead = false;
+  DnsServer* server = nullptr;
+  server = &world.server([&](const Query& query) {
+    server->send(query, dead ? query.reply(kServFail) : query.text("a", 30));
+  });
+  const auto probe = [&](const Question& asked) {
+    const std::size_t before = world.heard.size();
+    world.engine().probe(asked, 1, world);
+    world.run_until(before + 1);
+    return world.heard.back().answer.outcome;
+  };
+  BOOST_TEST((probe(question("unknown.example.com")) == Outcome::kData));
+  BOOST_TEST(world.engine().cache_entries() == 0u);
+  BOOST_TEST(world.text() == "a");
+  dead = true;
+  BOOST_TEST((probe(kText) == Outcome::kFailure));
+  Answer answer;
+  BOOST_TEST_REQUIRE(world.engine().cached(kText, answer));
+  BOOST_TEST(answer.texts.at(0).text == "a");
+  // Whoever asks in earnest meanwhile has the answer kept.
+  const Question other = question("other.example.com");
+  world.engine().probe(other, 1, world);
+  world.ask(other, 2);
+  const std::size_t before = world.heard.size();
+  world.run_until(before + 2);
+  BOOST_TEST(world.engine().cached(other, answer));
+  BOOST_TEST(world.misses == 2);
+}
+
 BOOST_AUTO_TEST_CASE(edns_that_is_refused_is_not_offered_again) {
   EngineFixture world;
   world.settings.attempts = 1;

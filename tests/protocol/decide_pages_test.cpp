@@ -176,12 +176,15 @@ BOOST_AUTO_TEST_CASE(the_check_page_is_the_relays_own_and_only_where_it_is_wante
   BOOST_TEST(decided(policy, post, Zone{}).answer == "405 bad-method");
 }
 
-BOOST_AUTO_TEST_CASE(ready_without_canary_asks_the_resolver_for_the_root) {
-  const auto story = [](const Answer& root) {
-    return decided(default_policy(), get("localhost", "/ready"), Zone{{{"NS .", root}}});
+BOOST_AUTO_TEST_CASE(ready_without_canary_asks_the_resolver_for_a_name_that_it_cannot_know) {
+  const auto story = [](const Answer& answer) {
+    return decided(default_policy(), get("localhost", "/ready"),
+                   Zone{{{"TXT phala.network", answer}}});
   };
   BOOST_TEST(story(with_outcome(Outcome::kData)).answer == "200 ok [ready]");
-  BOOST_TEST(story(with_outcome(Outcome::kData)).asked == "NS .");
+  BOOST_TEST(story(with_outcome(Outcome::kNxDomain)).answer == "200 ok [ready]");
+  BOOST_TEST(story(with_outcome(Outcome::kNoData)).answer == "200 ok [ready]");
+  BOOST_TEST(story(with_outcome(Outcome::kData)).asked == "TXT phala.network");
   BOOST_TEST(story(with_outcome(Outcome::kFailure)).answer == "503 dns-failure [ready]");
   BOOST_TEST(story(with_outcome(Outcome::kTimeout)).answer == "503 dns-timeout [ready]");
   BOOST_TEST(story(with_outcome(Outcome::kOverloaded)).answer == "503 overloaded [ready]");
@@ -193,6 +196,33 @@ BOOST_AUTO_TEST_CASE(ready_without_canary_asks_the_resolver_for_the_root) {
     BOOST_TEST((body.find("dns.servers") != std::string::npos) == (outcome != Outcome::kOverloaded),
                body);
   }
+}
+
+BOOST_AUTO_TEST_CASE(what_ready_asks_for_is_under_the_first_name_that_the_gateways_have) {
+  Policy policy;
+  const auto asked = [&](const char* label) {
+    Request request = read_request(policy, get("localhost", "/ready"));
+    request.unknown_label = label;
+    const auto ask = std::get<Ask>(decide(policy, request, {}));
+    BOOST_TEST(ask.questions.size() == 1u);
+    return to_text(ask.questions.front());
+  };
+  GatewayPolicy& gateways = policy.gateways;
+  gateways.regex = base::Pattern::compile("_\\.(.+)").value();
+  BOOST_TEST(asked("abc") == "TXT abc.phala.network");
+  gateways.aliases = {{name_of("a.example.net"), name_of("gw.example.net")}};
+  BOOST_TEST(asked("abc") == "TXT abc.gw.example.net");
+  gateways.fallback = name_of("gw.example.com");
+  BOOST_TEST(asked("abc") == "TXT abc.gw.example.com");
+  gateways.wildcard_parents = {name_of("example.org"), name_of("example.com")};
+  BOOST_TEST(asked("abc") == "TXT abc.example.org");
+  gateways.bases = {name_of("gw.example.org"), name_of("gw.example.com")};
+  BOOST_TEST(asked("abc") == "TXT abc.gw.example.org");
+  // Where no name is left for the label.
+  const std::string label(63, 'x');
+  const std::string longest = label + "." + label + "." + label + "." + std::string(61, 'y');
+  gateways.bases = {name_of(longest)};
+  BOOST_TEST(asked("abc") == "TXT " + longest);
 }
 
 BOOST_AUTO_TEST_CASE(what_ready_asks_is_to_be_answered_now_and_what_its_host_needs_is_not) {

@@ -38,6 +38,11 @@ class FakeResolver final : public dns::Resolver {
     asked.push_back(key(question));
   }
 
+  void probe(const protocol::Question& question, Ticket ticket, Asker& listener) override {
+    ask(question, ticket, listener);
+    ++probes;
+  }
+
   protocol::Outcome leave(const protocol::Question& question, Ticket ticket) override {
     const auto left = std::erase_if(waiting_, [&](const Waiter& waiter) {
       return waiter.question == question && waiter.ticket == ticket;
@@ -61,8 +66,11 @@ class FakeResolver final : public dns::Resolver {
   }
 
   std::size_t waiting() const { return waiting_.size(); }
+  // What was asked for last, if somebody still waits for it.
+  protocol::Question last() const { return waiting_.back().question; }
 
   std::vector<std::string> asked;  // "TXT name", in order
+  std::size_t probes = 0;          // of them
   protocol::Outcome so_far = protocol::Outcome::kTimeout;
 
  private:

@@ -99,9 +99,7 @@ BOOST_AUTO_TEST_CASE(ready_is_asked_anew_once_a_second_whatever_the_cache_knows)
     Config config;
     if (with_canary) config.policy.canary = protocol::Name::from_text("app.example.com");
     RelayFixture world(std::move(config));
-    const auto root = FakeResolver::question(RecordType::kNs, ".");
     const std::size_t questions = with_canary ? 2 : 1;
-    world.resolver.put_in_cache(root, empty_answer(Outcome::kNoData));
     world.resolver.put_in_cache(RelayFixture::txt("app.example.com"), txt_answer(kId + ":443"));
     world.resolver.put_in_cache(RelayFixture::cname("app.example.com"),
                                 cname_answer("_." + kGateway));
@@ -109,11 +107,12 @@ BOOST_AUTO_TEST_CASE(ready_is_asked_anew_once_a_second_whatever_the_cache_knows)
     world.submit(1, "localhost", "127.0.0.1", "/ready");
     BOOST_TEST(world.replies.empty());
     BOOST_TEST(world.resolver.asked.size() == questions);
+    BOOST_TEST(world.resolver.probes == questions);
     if (with_canary) {
       world.resolver.answer(RelayFixture::txt("app.example.com"), txt_answer(kId + ":443"));
       world.resolver.answer(RelayFixture::cname("app.example.com"), cname_answer("_." + kGateway));
     } else {
-      world.resolver.answer(root, empty_answer(Outcome::kNoData));
+      world.resolver.answer(world.resolver.last(), empty_answer(Outcome::kNxDomain));
     }
     settle(world.loop);
     BOOST_REQUIRE(world.replies.size() == 1u);
@@ -129,19 +128,59 @@ BOOST_AUTO_TEST_CASE(ready_is_asked_anew_once_a_second_whatever_the_cache_knows)
     // A challenge has the cache.
     world.submit(4, "app.example.com");
     BOOST_TEST(world.replies.size() == 3u);
+    BOOST_TEST(world.resolver.probes == 2 * questions);
   }
+}
+
+BOOST_AUTO_TEST_CASE(without_a_canary_ready_asks_for_a_name_that_no_resolver_can_know) {
+  const auto first_asked = [] {
+    RelayFixture world;
+    world.submit(1, "localhost", "127.0.0.1", "/ready");
+    world.submit(2, "localhost", "127.0.0.1", "/ready");
+    BOOST_REQUIRE(world.resolver.asked.size() == 2u);
+    // One look-up for all who ask within a second.
+    BOOST_TEST(world.resolver.asked[0] == world.resolver.asked[1]);
+    const protocol::Name name = world.resolver.last().name;
+    BOOST_TEST(name.parent().text() == "phala.network");
+    BOOST_TEST(name.first_label().size() == 20u);
+    return name;
+  };
+  BOOST_TEST((first_asked() != first_asked()));
+}
+
+BOOST_AUTO_TEST_CASE(ready_stays_not_ready_for_a_second_though_the_cache_has_a_good_answer) {
+  Config config;
+  config.policy.canary = protocol::Name::from_text("app.example.com");
+  RelayFixture world(std::move(config));
+  world.resolver.put_in_cache(RelayFixture::txt("app.example.com"), txt_answer(kId + ":443"));
+  world.resolver.put_in_cache(RelayFixture::cname("app.example.com"),
+                              cname_answer("_." + kGateway));
+  world.submit(1, "localhost", "127.0.0.1", "/ready");
+  world.resolver.answer(RelayFixture::txt("app.example.com"), empty_answer(Outcome::kFailure));
+  settle(world.loop);
+  world.submit(2, "localhost", "127.0.0.1", "/ready");
+  BOOST_REQUIRE(world.replies.size() == 2u);
+  BOOST_TEST((world.replies[0].reason == Reason::kDnsFailure));
+  BOOST_TEST((world.replies[1].reason == Reason::kDnsFailure));
+  BOOST_TEST(world.resolver.asked.size() == 2u);
+  // By another configuration it may be otherwise.
+  world.relay.reconfigure(world.config);
+  world.submit(3, "localhost", "127.0.0.1", "/ready");
+  BOOST_TEST(world.resolver.asked.size() == 4u);
 }
 
 BOOST_AUTO_TEST_CASE(ready_is_told_from_the_cache_where_no_more_may_wait) {
   Config config;
   config.limits.in_flight = 1;
+  config.policy.canary = protocol::Name::from_text("app.example.com");
   RelayFixture world(std::move(config));
   world.submit(1, "slow.example.com");
   world.submit(2, "localhost", "127.0.0.1", "/ready");
   BOOST_REQUIRE(world.replies.size() == 1u);
   BOOST_TEST((world.replies[0].reason == Reason::kOverloaded));
-  world.resolver.put_in_cache(FakeResolver::question(RecordType::kNs, "."),
-                              empty_answer(Outcome::kNoData));
+  world.resolver.put_in_cache(RelayFixture::txt("app.example.com"), txt_answer(kId + ":443"));
+  world.resolver.put_in_cache(RelayFixture::cname("app.example.com"),
+                              cname_answer("_." + kGateway));
   world.submit(3, "localhost", "127.0.0.1", "/ready");
   BOOST_REQUIRE(world.replies.size() == 2u);
   BOOST_TEST((world.replies[1].reason == Reason::kOk));

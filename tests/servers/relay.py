@@ -82,6 +82,14 @@ def run(
     )
 
 
+def said_of(config: subprocess.CompletedProcess[str]) -> list[str]:
+    """What the command `config` has said, without what depends on this machine: where its resolvers are."""
+    lines = config.stderr.splitlines()
+    if any(line.startswith("note: dns.servers: ") and " of /etc/resolv.conf " in line for line in lines):
+        lines = [line for line in lines if not line.startswith("note: dns.") and not line.endswith(": in order")]
+    return lines
+
+
 class Relay:
     """The relay with --listen, ready to be asked by FastCGI."""
 

@@ -124,14 +124,16 @@ breadcrumb = true
 
 
 def test_what_is_odd_is_said_beside_what_is_printed(workspace: Workspace) -> None:
-    file = workspace.write("relay.toml", '[gateways]\nfallback = "gw.internal"\n')
+    text = '[gateways]\nfallback = "gw.internal"\n[dns]\nservers = ["127.0.0.1", "192.0.2.1"]\n'
+    file = workspace.write("relay.toml", text)
     ended = run("config", "-c", file, environment={"LOG_LEVEL": "warn", "RUST_LOG": "debug"})
     assert ended.returncode == 0
     assert tomllib.loads(ended.stdout)["log"]["level"] == "warn"
     said = ended.stderr.splitlines()
     assert said[:2] == [f"{file}: in order", "environment: LOG_LEVEL overrides the file"]
     assert said[2].startswith("note: gateways.fallback: gw.internal is under no public suffix")
-    assert len(said) == 3
+    assert said[3].startswith("note: dns.servers: 192.0.2.1:53 is not on this machine: ")
+    assert len(said) == 4
 
 
 def test_the_shipped_configuration_shows_every_default(workspace: Workspace) -> None:

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 import fastcgi_client as fcgi
 import pytest
 from conftest import RelayFactory
-from dns_message import Query, txt
+from dns_message import NXDOMAIN, SERVFAIL, Query, txt
 from http_client import Response
-from injector import Behaviour, Injector, Rule, by_label
+from injector import Behaviour, Injector, Rule, always, by_label
 from processes import SLOWNESS, Workspace, free_port, wait_until
 from relay import CHALLENGE, Relay, config_text
 from zones import APP_ID, GATEWAY
@@ -265,10 +265,30 @@ def test_names_are_asked_for_in_order_and_together(start_injected: RelayFactory,
     assert injector.count("_dstack-app-address-wildcard.nxdomain", "TXT") == 0
 
 
-def test_ready_without_a_canary_asks_for_the_root(start_injected: RelayFactory, injector: Injector) -> None:
-    relay = start_injected()
-    assert relay.request("/ready", "localhost").status == 200
-    assert injector.count(".", "NS") >= 1
+def test_ready_without_a_canary_asks_for_what_no_resolver_knows_by_itself(workspace: Workspace) -> None:
+    """As systemd-resolved with a dead upstream, which answers for the root all the same."""
+    asked = []
+
+    def rule(query: Query, tcp: bool) -> Behaviour:
+        asked.append(query.name)
+        return Behaviour() if query.name == "." else Behaviour(rcode=SERVFAIL)
+
+    with Injector(rule) as injector:
+        for zone in ("phala.network", "gw.example.org"):
+            sections = {"gateways": {"allow": ["*.phala.network", "gw.example.org"]}} if "gw" in zone else {}
+            response = Relay(workspace, config_text(injector.server, sections)).request("/ready", "localhost")
+            assert (response.status, response.reason) == (503, "dns-failure")
+            assert asked[-1].endswith(f".{zone}")
+            assert asked[-1] in response.text
+    assert len({name.split(".")[0] for name in asked}) == 2
+
+
+def test_ready_without_a_canary_is_ready_where_that_name_does_not_exist(workspace: Workspace) -> None:
+    with Injector(always(Behaviour(rcode=NXDOMAIN))) as injector:
+        relay = Relay(workspace, config_text(injector.server))
+        assert [relay.request("/ready", "localhost").status for _ in range(20)] == [200] * 20
+        # One look-up a second, however many ask.
+        assert injector.total() <= 3
 
 
 def test_ready_without_a_canary_when_the_resolver_is_dead(workspace: Workspace) -> None:

@@ -102,7 +102,7 @@ def test_options_are_known_to_the_program() -> None:
 def test_configurations_are_right(workspace: Workspace, text: str) -> None:
     config = workspace.write("readme.toml", text)
     ended = relay.run("-c", config, "config")
-    assert (ended.returncode, ended.stderr) == (0, "")
+    assert (ended.returncode, relay.said_of(ended)) == (0, [])
 
 
 SCRIPTS = [text for language, text in BLOCKS if language in ("", "sh") and re.search(r"^make ", text, re.MULTILINE)]
