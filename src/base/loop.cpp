@@ -1,11 +1,13 @@
 #include "base/loop.h"
 
+#include <poll.h>
 #include <sys/signalfd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <new>
 #include <system_error>
 
 namespace http01::base {
@@ -22,14 +24,29 @@ constexpr std::size_t kTimersPerTurn = 32;
 // small.
 constexpr std::size_t kSweepFrom = 1024;
 
+// If the wait itself is refused, the loop must not spin until it works again.
+constexpr int kRefusedWaitMs = 10;
+
 [[noreturn]] void fail(const char* what) {
   throw std::system_error(errno, std::generic_category(), what);
+}
+
+// What the system refuses to one callback is its loss alone: the others run, and so does the loop.
+// Whoever can do more for its request, catches it nearer to it.
+template <typename Callback, typename... Arguments>
+void call(const Callback& callback, Arguments... arguments) {
+  try {
+    callback(arguments...);
+  } catch (const std::bad_alloc&) {
+  } catch (const std::system_error&) {
+  }
 }
 
 }  // namespace
 
 Loop::Loop() : epoll_(::epoll_create1(EPOLL_CLOEXEC)), now_(Clock::now()), heard_until_(now_) {
   if (!epoll_) fail("epoll_create1");
+  due_.reserve(kTimersPerTurn);
 }
 
 Loop::~Loop() = default;
@@ -43,21 +60,27 @@ void Loop::block_signals(std::initializer_list<int> signals) {
 
 Loop::WatchId Loop::watch(int fd, std::uint32_t events, OnEvents on_events) {
   const WatchId id = next_id_++;
+  // First the part that may throw: events of a watch that is not in the table would never end.
+  const auto watch = watches_.emplace(id, Watch{fd, std::move(on_events)}).first;
   epoll_event event{};
   event.events = events;
   event.data.u64 = id;
-  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) fail("epoll_ctl");
-  watches_.emplace(id, Watch{fd, std::move(on_events)});
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
+    const int error = errno;
+    watches_.erase(watch);
+    errno = error;
+    fail("epoll_ctl");
+  }
   return id;
 }
 
-void Loop::rewatch(WatchId id, std::uint32_t events) {
+bool Loop::rewatch(WatchId id, std::uint32_t events) {
   const auto found = watches_.find(id);
-  if (found == watches_.end()) return;
+  if (found == watches_.end()) return false;
   epoll_event event{};
   event.events = events;
   event.data.u64 = id;
-  ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, found->second.fd, &event);
+  return ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, found->second.fd, &event) == 0;
 }
 
 void Loop::forget(WatchId id) {
@@ -69,9 +92,10 @@ void Loop::forget(WatchId id) {
 
 Loop::TimerId Loop::at(TimePoint when, Task task) {
   const TimerId id = next_id_++;
-  timers_.emplace(id, std::move(task));
+  // In this order: an alarm without a timer does no harm, a timer without an alarm never runs.
   alarms_.push_back({when, id});
   std::push_heap(alarms_.begin(), alarms_.end(), std::greater<>{});
+  timers_.emplace(id, std::move(task));
   return id;
 }
 
@@ -103,7 +127,7 @@ void Loop::read_signals() {
     const auto found = signal_tasks_.find(static_cast<int>(info.ssi_signo));
     if (found != signal_tasks_.end()) {
       const Task task = found->second;
-      task();
+      call(task);
     }
   }
 }
@@ -133,7 +157,7 @@ void Loop::run_timers() {
   }
   for (const TimerId id : due_) {
     auto timer = timers_.extract(id);
-    if (timer) timer.mapped()();
+    if (timer) call(timer.mapped());
   }
 }
 
@@ -142,7 +166,7 @@ void Loop::run_deferred() {
   // each.
   while (!deferred_.empty()) {
     running_tasks_.swap(deferred_);
-    for (Task& task : running_tasks_) task();
+    for (const Task& task : running_tasks_) call(task);
     running_tasks_.clear();
   }
 }
@@ -162,6 +186,7 @@ void Loop::run() {
     }
     const int count =
         ::epoll_wait(epoll_.get(), events.data(), kEventsPerTurn, milliseconds_to_wait(asked));
+    if (count < 0 && errno != EINTR) ::poll(nullptr, 0, kRefusedWaitMs);
     now_ = Clock::now();
     bool came_round = false;
     for (int i = 0; i < count; ++i) {
@@ -171,8 +196,11 @@ void Loop::run() {
       found->second.told_in = round_;
       // The callback may forget its own watch: it runs from a copy, which costs no allocation for
       // the two-word captures used here.
-      const OnEvents on_events = found->second.on_events;
-      on_events(events[static_cast<std::size_t>(i)].events);
+      const std::uint32_t seen = events[static_cast<std::size_t>(i)].events;
+      call([&found, seen] {
+        const OnEvents on_events = found->second.on_events;
+        on_events(seen);
+      });
       run_deferred();
     }
     // A wait that was interrupted, as after SIGCONT, says nothing. Where more may be ready than one

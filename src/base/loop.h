@@ -5,7 +5,8 @@
 // Descriptors are borrowed: whoever owns one calls forget() before closing it. Watches and timers
 // are known by ids that are never used twice, so an event that was queued before a descriptor was
 // closed and its number reused finds nobody. Throws std::system_error from the constructor, watch()
-// and on_signal() only, where the kernel refuses a descriptor.
+// and on_signal() only, where the kernel refuses a descriptor, and std::bad_alloc; what was to be
+// added is then not there. A callback that throws one of the two ends, and nothing else does.
 #pragma once
 
 #include <sys/epoll.h>
@@ -39,7 +40,8 @@ class Loop {
   static void block_signals(std::initializer_list<int> signals);
 
   WatchId watch(int fd, std::uint32_t events, OnEvents on_events);
-  void rewatch(WatchId id, std::uint32_t events);
+  // False where the kernel refuses it: the events are the old ones.
+  bool rewatch(WatchId id, std::uint32_t events);
   void forget(WatchId id);
 
   TimerId at(TimePoint when, Task task);

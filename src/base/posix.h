@@ -16,6 +16,11 @@ std::string error_text(int error);
 // Of a descriptor that does not block: nothing is wrong, there is nothing to do now.
 inline bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
+// The system is short of descriptors or memory: it may go well later.
+inline bool is_shortage(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
 // The same device and inode. An inode may be used again once its file is gone and no process has it
 // open.
 bool is_same_file(const struct stat& a, const struct stat& b);

@@ -16,11 +16,8 @@ namespace {
 
 constexpr std::size_t kPrefixOctets = 2;
 
-bool is_shortage(int error) {
-  // EAGAIN: connect() found no free port.
-  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM ||
-         error == EAGAIN;
-}
+// EAGAIN: connect() found no free port.
+bool is_shortage(int error) { return base::is_shortage(error) || error == EAGAIN; }
 
 }  // namespace
 
@@ -77,7 +74,7 @@ Exchange::Received Exchange::receive(std::span<std::uint8_t> buffer) {
   if (!out_.empty()) {
     if (!write_some()) return {Received::What::kError, {}};
     if (!out_.empty()) return {};
-    loop_.rewatch(watch_, EPOLLIN);
+    if (!loop_.rewatch(watch_, EPOLLIN)) return {Received::What::kError, {}};
   }
   return receive_from_stream();
 }

@@ -1,12 +1,12 @@
 #include "transport/fastcgi.h"
 
 #include <fcgiapp.h>
-#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <new>
 #include <system_error>
 #include <utility>
 
@@ -15,24 +15,9 @@
 namespace http01::transport {
 namespace {
 
-// A request costs many times what it costs to accept its connection, and a web server that finds
-// the kernel's queue full fails its client at once. So in a rush more are accepted than read: up to
-// 64, then 16 are read, four times in a turn of the loop, so that the rush does not starve the
-// others. Not simply all: other processes that share the socket are to have their part.
-constexpr std::size_t kAcceptsAtOnce = 64;
-constexpr std::size_t kReadsAtOnce = 16;
-constexpr int kRoundsPerTurn = 4;
-
-// At the end of service: as many as may wait in a listening socket (net.core.somaxconn).
-constexpr std::size_t kAcceptsAtDrain = 4096;
-
-// How long accept() may wait, should somebody make the socket block between the look at its flags
-// and the call: the shortest time that the kernel can count.
-constexpr timeval kAcceptPatience{0, 1000};
-
-// When the process or the kernel has no descriptor or memory left for a connection, the listening
-// socket stays readable; looking away for a moment keeps the loop from spinning.
-constexpr std::chrono::milliseconds kAcceptPause{50};
+// What the system refuses to a connection, a watch or memory for its octets, is asked for again
+// after so long.
+constexpr std::chrono::milliseconds kRetryPause{50};
 
 // A request has one or two KB.
 constexpr std::size_t kReadSize = std::size_t{16} * 1024;
@@ -45,13 +30,6 @@ constexpr int kReadsPerTurn = 16;
 constexpr int kDiscardsPerTurn = 16;
 
 bool would_wait(int error) { return base::would_block(error) || error == EINTR; }
-
-// The flags are those of the socket, not of this process: systemd has it block whenever it runs a
-// command of a service with StandardInput=socket, ExecReload= too.
-void keep_from_blocking(int fd) {
-  const int flags = ::fcntl(fd, F_GETFL);
-  if (flags >= 0 && (flags & O_NONBLOCK) == 0) ::fcntl(fd, F_SETFL, flags | O_NONBLOCK);
-}
 
 // Reads and drops what is there, within bounds; true at the end of the stream.
 bool discard(int fd) {
@@ -78,19 +56,17 @@ bool standard_input_is_fastcgi() {
 
 FastCgiServer::FastCgiServer(base::Loop& loop, base::Fd listener, Handlers handlers,
                              FastCgiTimeouts timeouts)
-    : loop_(loop), listener_(std::move(listener)), handlers_(std::move(handlers)) {
+    : loop_(loop),
+      handlers_(std::move(handlers)),
+      acceptor_(loop, std::move(listener), [this](base::Fd fd) { admit(std::move(fd)); }) {
   stages_[Phase::kReading].limit = timeouts.read;
   stages_[Phase::kIdle].limit = timeouts.idle;
   stages_[Phase::kWriting].limit = timeouts.write;
   stages_[Phase::kLingering].limit = timeouts.linger;
-  ::setsockopt(listener_.get(), SOL_SOCKET, SO_RCVTIMEO, &kAcceptPatience, sizeof kAcceptPatience);
-  start_accepting();
 }
 
 FastCgiServer::~FastCgiServer() {
-  loop_.forget(listener_watch_);
-  loop_.cancel(pause_timer_);
-  loop_.cancel(unread_timer_);
+  loop_.cancel(retry_timer_);
   for (const Stage& stage : stages_) {
     loop_.cancel(stage.timer);
     for (const Connection& connection : stage.connections) loop_.forget(connection.watch);
@@ -98,69 +74,23 @@ FastCgiServer::~FastCgiServer() {
 }
 
 std::size_t FastCgiServer::connections() const {
-  std::size_t count = unread_.size();
+  std::size_t count = acceptor_.waiting();
   for (const Stage& stage : stages_) count += stage.connections.size();
   return count;
 }
 
-void FastCgiServer::start_accepting() {
-  // Of the processes that share the socket, one is woken for a connection.
-  listener_watch_ =
-      loop_.watch(listener_.get(), EPOLLIN | EPOLLEXCLUSIVE, [this](std::uint32_t) { take_new(); });
-}
-
-void FastCgiServer::pause_accepting() {
-  if (pause_timer_ != 0) return;
-  loop_.forget(std::exchange(listener_watch_, 0));
-  pause_timer_ = loop_.after(kAcceptPause, [this] {
-    pause_timer_ = 0;
-    try {
-      start_accepting();
-    } catch (const std::system_error&) {
-      pause_accepting();
-    }
-  });
-}
-
-void FastCgiServer::take_new() {
-  keep_from_blocking(listener_.get());
-  for (int round = 0; round < kRoundsPerTurn; ++round) {
-    // Paused, there is no watch.
-    if (listener_watch_ != 0 && !accept_some(kAcceptsAtOnce)) pause_accepting();
-    admit_some(kReadsAtOnce);
-    if (unread_.empty()) return;
-  }
-  if (unread_timer_ != 0) return;
-  unread_timer_ = loop_.at(loop_.now(), [this] {
-    unread_timer_ = 0;
-    take_new();
-  });
-}
-
-// False where the kernel cannot give a connection for now.
-bool FastCgiServer::accept_some(std::size_t limit) {
-  for (std::size_t i = 0; i < limit && unread_.size() < max_unread_; ++i) {
-    base::Fd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-    if (fd) {
-      unread_.push_back(std::move(fd));
-      continue;
-    }
-    if (base::would_block(errno)) return true;
-    if (errno != EINTR && errno != ECONNABORTED) return false;
-  }
-  return true;
-}
-
-void FastCgiServer::admit_some(std::size_t limit) {
+void FastCgiServer::admit(base::Fd fd) {
   Connections& reading = stages_[Phase::kReading].connections;
-  for (std::size_t i = 0; i < limit && !unread_.empty(); ++i) {
-    const Position connection = reading.emplace(reading.end());
-    connection->fd = std::move(unread_.front());
-    unread_.pop_front();
-    start_time(connection);
-    // The request is mostly there already: it is then answered without a look at epoll.
-    read(connection);
+  Position connection;
+  try {
+    connection = reading.emplace(reading.end());
+  } catch (const std::bad_alloc&) {
+    return;
   }
+  connection->fd = std::move(fd);
+  start_time(connection);
+  // The request is mostly there already: it is then answered without a look at epoll.
+  read(connection);
 }
 
 void FastCgiServer::move_to(Position connection, Phase phase) {
@@ -173,8 +103,15 @@ void FastCgiServer::move_to(Position connection, Phase phase) {
 void FastCgiServer::start_time(Position connection) {
   Stage& its_stage = stages_[connection->phase];
   connection->deadline = loop_.now() + its_stage.limit;
-  if (its_stage.timer != 0) return;
-  its_stage.timer = loop_.at(connection->deadline, [this, &its_stage] { expire(its_stage); });
+  if (its_stage.timer == 0) set_timer(its_stage);
+}
+
+// Without memory for it, the timer is set with the next connection of this phase.
+void FastCgiServer::set_timer(Stage& stage) {
+  try {
+    stage.timer = loop_.at(stage.connections.front().deadline, [this, &stage] { expire(stage); });
+  } catch (const std::bad_alloc&) {
+  }
 }
 
 void FastCgiServer::expire(Stage& stage) {
@@ -183,8 +120,7 @@ void FastCgiServer::expire(Stage& stage) {
   while (!waiting.empty() && waiting.front().deadline <= loop_.heard_until()) {
     close(waiting.begin());
   }
-  if (waiting.empty()) return;
-  stage.timer = loop_.at(waiting.front().deadline, [this, &stage] { expire(stage); });
+  if (!waiting.empty()) set_timer(stage);
 }
 
 // A hang-up or an error is always told, whatever events are waited for.
@@ -194,14 +130,37 @@ void FastCgiServer::wait_for(Position connection, std::uint32_t events) {
       connection->watch =
           loop_.watch(connection->fd.get(), events,
                       [this, connection](std::uint32_t seen) { on_events(connection, seen); });
-    } catch (const std::system_error&) {
-      close(connection);
+    } catch (const std::exception&) {
+      retry_later(connection);
       return;
     }
-  } else if (connection->events != events) {
-    loop_.rewatch(connection->watch, events);
+  } else if (connection->events != events && !loop_.rewatch(connection->watch, events)) {
+    retry_later(connection);
+    return;
   }
   connection->events = events;
+}
+
+// A connection that the kernel does not watch for us is looked after by a timer.
+void FastCgiServer::retry_later(Position connection) {
+  loop_.forget(std::exchange(connection->watch, 0));
+  if (retry_timer_ != 0) return;
+  try {
+    retry_timer_ = loop_.after(kRetryPause, [this] { retry(); });
+  } catch (const std::bad_alloc&) {
+    close(connection);
+  }
+}
+
+void FastCgiServer::retry() {
+  retry_timer_ = 0;
+  for (Stage& stage : stages_) {
+    Position next = stage.connections.begin();
+    for (std::size_t left = stage.connections.size(); left > 0; --left) {
+      const Position connection = next++;
+      if (connection->watch == 0) on_events(connection, EPOLLIN | EPOLLOUT);
+    }
+  }
 }
 
 void FastCgiServer::on_events(Position connection, std::uint32_t events) {
@@ -219,13 +178,13 @@ void FastCgiServer::on_events(Position connection, std::uint32_t events) {
     case Phase::kHeld:
       // The other side's mere end of writing is not waited for: some shut down that half and listen
       // on.
-      if (hung_up) close(connection);
+      hung_up ? close(connection) : wait_for(connection, 0);
       return;
     case Phase::kWriting:
       hung_up ? close(connection) : write(connection);
       return;
     case Phase::kLingering:
-      if (discard(connection->fd.get())) close(connection);
+      discard(connection->fd.get()) ? close(connection) : wait_for(connection, EPOLLIN);
       return;
   }
 }
@@ -235,6 +194,10 @@ void FastCgiServer::read(Position connection) {
   for (int i = 0; i < kReadsPerTurn; ++i) {
     const ssize_t count = ::recv(connection->fd.get(), buffer.data(), buffer.size(), 0);
     if (count < 0 && would_wait(errno)) break;
+    if (count < 0 && base::is_shortage(errno)) {
+      retry_later(connection);
+      return;
+    }
     if (count <= 0) {
       close(connection);
       return;
@@ -249,6 +212,16 @@ void FastCgiServer::read(Position connection) {
 
 // True if the request needs more than these octets; otherwise the connection may be gone after.
 bool FastCgiServer::take(Position connection, std::string_view octets) {
+  try {
+    return take_octets(connection, octets);
+  } catch (const std::bad_alloc&) {
+    close(connection);
+    return false;
+  }
+}
+
+// Throws std::bad_alloc while the connection is there, and nothing has been handed on.
+bool FastCgiServer::take_octets(Position connection, std::string_view octets) {
   const auto [status, consumed] = connection->reader.feed(octets);
   switch (status) {
     case RequestReader::Status::kNeedMore:
@@ -280,7 +253,7 @@ void FastCgiServer::hand_on(Position connection, std::string_view rest) {
   reader = RequestReader();
   move_to(connection, Phase::kHeld);
   held_.emplace(id, connection);
-  handlers_.request(id, request);
+  handlers_.request(id, request);  // which does not throw
   // Answered from inside the handler, the connection may be gone.
   if (held_.contains(id)) wait_for(connection, 0);
 }
@@ -290,14 +263,23 @@ void FastCgiServer::reply(RequestId id, const std::string& cgi) {
   if (found == held_.end()) return;
   const Position connection = found->second;
   held_.erase(found);
-  connection->output = frame_answer(connection->fastcgi_id, cgi);
   move_to(connection, Phase::kWriting);
+  try {
+    connection->output = frame_answer(connection->fastcgi_id, cgi);
+  } catch (const std::bad_alloc&) {
+    close(connection);
+    return;
+  }
   write(connection);
 }
 
 void FastCgiServer::write(Position connection) {
   std::string& output = connection->output;
   const ssize_t count = ::send(connection->fd.get(), output.data(), output.size(), MSG_NOSIGNAL);
+  if (count < 0 && base::is_shortage(errno)) {
+    retry_later(connection);
+    return;
+  }
   if (count < 0 && !would_wait(errno)) {
     close(connection);
     return;
@@ -337,21 +319,14 @@ void FastCgiServer::close(Position connection) {
   if (was_held) held_.erase(request);
   stages_[connection->phase].connections.erase(connection);
   if (was_held) handlers_.gone(request);
+  acceptor_.keep_on();
   tell_if_drained();
 }
 
 void FastCgiServer::drain(std::function<void()> drained) {
   drained_ = std::move(drained);
   if (!draining_) {
-    loop_.forget(std::exchange(listener_watch_, 0));
-    loop_.cancel(std::exchange(pause_timer_, 0));
-    loop_.cancel(std::exchange(unread_timer_, 0));
-    // To the web server these are connected; closing the socket would reset them.
-    keep_from_blocking(listener_.get());
-    max_unread_ = kAcceptsAtDrain;
-    accept_some(kAcceptsAtDrain);
-    listener_.reset();
-    admit_some(unread_.size());
+    acceptor_.finish();
     draining_ = true;
     Connections& idle = stages_[Phase::kIdle].connections;
     while (!idle.empty()) close(idle.begin());
@@ -361,7 +336,13 @@ void FastCgiServer::drain(std::function<void()> drained) {
 
 void FastCgiServer::tell_if_drained() {
   if (!draining_ || !drained_ || connections() != 0) return;
-  loop_.defer(std::exchange(drained_, nullptr));
+  try {
+    loop_.defer([this] {
+      if (drained_) std::exchange(drained_, nullptr)();
+    });
+  } catch (const std::bad_alloc&) {
+    // The owner has a limit of time for this.
+  }
 }
 
 }  // namespace http01::transport

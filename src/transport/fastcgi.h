@@ -2,12 +2,12 @@
 // requests, hands them on, writes the answers. Connections, slow or hostile ones too, cost their
 // descriptor for FastCgiTimeouts::read and nothing else. Lives on the loop, which must outlive it;
 // one thread. Nothing is thrown once it is built; what goes wrong with a connection ends that
-// connection. Not to be destroyed from inside its handlers.
+// connection. Where the kernel refuses to watch it, it is served by a timer meanwhile. Not to be
+// destroyed from inside its handlers, which must not throw.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <list>
 #include <string>
@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "base/loop.h"
 #include "protocol/request.h"
+#include "transport/acceptor.h"
 #include "transport/framing.h"
 
 namespace http01::transport {
@@ -56,7 +57,7 @@ class FastCgiServer {
   void reply(RequestId id, const std::string& cgi);
 
   // So many connections at most are taken out of the kernel's queue before they are read.
-  void set_max_unread(std::size_t max_unread) { max_unread_ = max_unread; }
+  void set_max_unread(std::size_t max_unread) { acceptor_.set_max_waiting(max_unread); }
 
   // Takes what already waits to be accepted, then accepts no more, closes what is idle, finishes
   // what has begun; calls `drained` from the loop once no connection is left. The listening socket
@@ -100,18 +101,18 @@ class FastCgiServer {
     base::Loop::TimerId timer = 0;
   };
 
-  void start_accepting();
-  void pause_accepting();
-  void take_new();
-  bool accept_some(std::size_t limit);
-  void admit_some(std::size_t limit);
+  void admit(base::Fd fd);
   void move_to(Position connection, Phase phase);
   void start_time(Position connection);
+  void set_timer(Stage& stage);
   void expire(Stage& stage);
   void wait_for(Position connection, std::uint32_t events);
+  void retry_later(Position connection);
+  void retry();
   void on_events(Position connection, std::uint32_t events);
   void read(Position connection);
   bool take(Position connection, std::string_view octets);
+  bool take_octets(Position connection, std::string_view octets);
   void hand_on(Position connection, std::string_view rest);
   void write(Position connection);
   void finish(Position connection);
@@ -119,18 +120,14 @@ class FastCgiServer {
   void tell_if_drained();
 
   base::Loop& loop_;
-  base::Fd listener_;
   Handlers handlers_;
-  base::Loop::WatchId listener_watch_ = 0;
-  base::Loop::TimerId pause_timer_ = 0;
-  std::deque<base::Fd> unread_;  // accepted, in their order
-  std::size_t max_unread_ = 1024;
-  base::Loop::TimerId unread_timer_ = 0;
+  base::Loop::TimerId retry_timer_ = 0;  // runs while a connection has no watch
   bool draining_ = false;
   std::function<void()> drained_;
   RequestId next_request_ = 1;
   base::EnumArray<Phase, Stage> stages_;
   std::unordered_map<RequestId, Position> held_;
+  Acceptor acceptor_;  // the last member: it hands on to all of the above
 };
 
 }  // namespace http01::transport
