@@ -69,7 +69,7 @@ int show_config(const Config& config, const Options& options) {
   const bool is_there = ::access(path.c_str(), R_OK) == 0;
   std::string said;
   for (const char* const name : {kFallbackVariable, kRegexVariable, kCaptureGroupVariable,
-                                 kLevelVariable, kRustLogVariable}) {
+                                 kLevelVariable, kRustLogVariable, kMetricsVariable}) {
     const bool outranked =
         std::string_view(name) == kRustLogVariable && is_set(process_environment(), kLevelVariable);
     if (is_set(process_environment(), name) && !outranked) {

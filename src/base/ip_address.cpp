@@ -58,13 +58,17 @@ std::string IpAddress::text() const {
   return buffer.data();
 }
 
+IpAddress IpAddress::unmapped() const {
+  if (!v6 || !std::equal(kMappedPrefix.begin(), kMappedPrefix.end(), octets.begin())) return *this;
+  IpAddress plain;
+  std::copy(octets.begin() + kMappedPrefix.size(), octets.end(), plain.octets.begin());
+  return plain;
+}
+
 IpAddress IpAddress::client_network() const {
-  if (!v6) return *this;
+  const IpAddress plain = unmapped();
+  if (!plain.v6) return plain;
   IpAddress network;
-  if (std::equal(kMappedPrefix.begin(), kMappedPrefix.end(), octets.begin())) {
-    std::copy(octets.begin() + kMappedPrefix.size(), octets.end(), network.octets.begin());
-    return network;
-  }
   network.v6 = true;
   std::copy_n(octets.begin(), 8, network.octets.begin());
   return network;

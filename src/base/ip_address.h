@@ -21,6 +21,9 @@ struct IpAddress {
   static std::optional<IpAddress> parse(std::string_view text);
   std::string text() const;
 
+  // The IPv4 address of an IPv4-mapped one (::ffff:192.0.2.1); else the address itself.
+  IpAddress unmapped() const;
+
   // The network one client is taken to own: the address itself for IPv4, its /64 for IPv6. An
   // IPv4-mapped address (::ffff:192.0.2.1) is the IPv4 address.
   IpAddress client_network() const;

@@ -50,6 +50,16 @@ Result<std::optional<LogLevel>> parse_rust_log(std::string_view text) {
   return of_module ? of_module : of_all;
 }
 
+// Between commas, without blanks around; nothing between two commas is an empty text.
+std::vector<std::string_view> split_list(std::string_view text) {
+  std::vector<std::string_view> items;
+  for (bool more = true; more;) {
+    more = text.find(',') != std::string_view::npos;
+    items.push_back(base::trimmed(base::split_off(text, ',')));
+  }
+  return items;
+}
+
 }  // namespace
 
 Environment process_environment() {
@@ -96,6 +106,19 @@ void apply_environment(const Environment& environment, Config& config, ConfigFau
     apply(kRustLogVariable, parse_rust_log, [&](std::optional<LogLevel> level) {
       if (level) config.log.level = *level;
     });
+  }
+  if (is_set(environment, kMetricsVariable)) {
+    const std::string networks = *environment(kMetricsVariable);
+    std::vector<base::IpNetwork> read;
+    for (const std::string_view item : split_list(networks)) {
+      auto network = parse_network(item);
+      if (network) {
+        read.push_back(*network);
+      } else {
+        faults.push_back(environment_fault(kMetricsVariable, network.error()));
+      }
+    }
+    config.policy.metrics_from = std::move(read);
   }
   // The container's web server listens there; wrong is wrong, though.
   apply(

@@ -1,5 +1,5 @@
-// The variables of the relay that this one takes the place of: they override the file, so that its
-// containers can be swapped in place. An empty variable counts as unset.
+// The variables that override the file: those of the relay that this one takes the place of, so
+// that its containers can be swapped in place, and METRICS_FROM. An empty variable counts as unset.
 #pragma once
 
 #include <functional>
@@ -24,6 +24,7 @@ constexpr const char* kRegexVariable = "ALLOWED_DOMAIN_REGEX";
 constexpr const char* kCaptureGroupVariable = "GATEWAY_DOMAIN_CAPTURE_GROUP";
 constexpr const char* kLevelVariable = "LOG_LEVEL";
 constexpr const char* kRustLogVariable = "RUST_LOG";  // heard only where LOG_LEVEL is not set
+constexpr const char* kMetricsVariable = "METRICS_FROM";
 
 bool is_set(const Environment& environment, const char* name);
 

@@ -266,6 +266,9 @@ std::vector<ConfigKey> build_keys() {
       "service", "canary", [](auto& c) -> auto& { return c.policy.canary; }));
   keys.push_back(flag(
       "service", "public_check", [](auto& c) -> auto& { return c.policy.public_check; }));
+  keys.push_back(texts(
+      "service", "metrics_from", [](auto& c) -> auto& { return c.policy.metrics_from; },
+      parse_network, [](const base::IpNetwork& network) { return network.text(); }));
   keys.push_back(text(
       "service", "state_file", [](auto& c) -> auto& { return c.state_file; }, parse_state_file,
       same));

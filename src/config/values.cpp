@@ -83,6 +83,13 @@ base::Result<std::string> parse_host(std::string_view text) {
       " is no host, allowed are names and addresses as a browser sends them, without a port"};
 }
 
+base::Result<base::IpNetwork> parse_network(std::string_view text) {
+  if (const auto network = base::IpNetwork::parse(text)) return *network;
+  return Failure{in_quotes(text) +
+                 " is not a network, expected one such as \"192.0.2.0/24\" or \"2001:db8::/32\", "
+                 "or a single address"};
+}
+
 base::Result<base::Pattern> parse_pattern(std::string_view text) {
   auto pattern = base::Pattern::compile(text);
   if (pattern) return pattern;

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/ip_network.h"
 #include "base/pattern.h"
 #include "base/result.h"
 #include "config/config.h"
@@ -28,6 +29,8 @@ base::Result<protocol::Name> parse_record_prefix(std::string_view text);
 
 // A Host header as a request has it after normalising: a name, a single label or an address.
 base::Result<std::string> parse_host(std::string_view text);
+
+base::Result<base::IpNetwork> parse_network(std::string_view text);
 
 base::Result<base::Pattern> parse_pattern(std::string_view text);
 

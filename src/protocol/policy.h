@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/ip_network.h"
 #include "base/pattern.h"
 #include "protocol/name.h"
 #include "protocol/status.h"
@@ -46,6 +47,9 @@ struct Policy {
       relay_hosts;             // service.hosts: lower case, no port, no final dot, no brackets
   std::optional<Name> canary;  // service.canary, a domain
   bool public_check = false;   // service.public_check
+  // service.metrics_from: whose clients see /metrics and /ready. Empty: nobody's.
+  std::vector<base::IpNetwork> metrics_from{base::IpNetwork::parse("127.0.0.0/8").value(),
+                                            base::IpNetwork::parse("::1").value()};
 };
 
 }  // namespace http01::protocol

@@ -12,17 +12,19 @@ BOOST_AUTO_TEST_SUITE(config_environment)
 BOOST_AUTO_TEST_CASE(the_environment_overrides_the_file) {
   const std::string file =
       "[gateways]\nallow = [\"a.example\"]\nfallback = \"b.example\"\nallow_regex = '(c)\\.(d)'\n"
-      "capture_group = 2\n[log]\nlevel = \"off\"\n";
+      "capture_group = 2\n[service]\nmetrics_from = [\"192.0.2.1\"]\n[log]\nlevel = \"off\"\n";
   const std::string printed =
       outcome(file, environment_of({{"FALLBACK_GATEWAY_DOMAIN", "E.example."},
                                     {"ALLOWED_DOMAIN_REGEX", "(f)"},
                                     {"GATEWAY_DOMAIN_CAPTURE_GROUP", "0"},
                                     {"LOG_LEVEL", "debug"},
+                                    {"METRICS_FROM", "10.0.0.0/8, 2001:db8::1"},
                                     {"PORT", "8081"},
                                     {"RELAY_MODE", "redirect"}}));
   for (const char* line :
        {"gateways.allow = [\"a.example\"]", "gateways.fallback = \"e.example\"",
-        "gateways.allow_regex = \"(f)\"", "gateways.capture_group = 0", "log.level = \"debug\""}) {
+        "gateways.allow_regex = \"(f)\"", "gateways.capture_group = 0", "log.level = \"debug\"",
+        "service.metrics_from = [\"10.0.0.0/8\", \"2001:db8::1\"]"}) {
     BOOST_TEST(has_line(printed, line), line << " is not in\n" << printed);
   }
 }
@@ -47,7 +49,7 @@ BOOST_AUTO_TEST_CASE(an_empty_variable_counts_as_unset) {
   Variables variables;
   for (const char* name :
        {"FALLBACK_GATEWAY_DOMAIN", "ALLOWED_DOMAIN_REGEX", "GATEWAY_DOMAIN_CAPTURE_GROUP",
-        "LOG_LEVEL", "RUST_LOG", "PORT", "RELAY_MODE"}) {
+        "LOG_LEVEL", "RUST_LOG", "METRICS_FROM", "PORT", "RELAY_MODE"}) {
     variables[name] = "";
   }
   BOOST_TEST(outcome("", environment_of(variables)) == kDefaults);
@@ -115,6 +117,11 @@ BOOST_AUTO_TEST_CASE(a_wrong_variable_is_a_fault_that_names_it) {
       {"RUST_LOG", "relay_server=loud", "\"loud\" is no level, ..."},
       {"RUST_LOG", "info,hyper=loud", "\"loud\" is no level, ..."},
       {"RUST_LOG", "relay_server=", "\"\" is no level, ..."},
+      {"METRICS_FROM", "foo", "\"foo\" is not a network, expected ..."},
+      {"METRICS_FROM", " ", "\"\" is not a network, expected ..."},
+      {"METRICS_FROM", "10.0.0.0/8,", "\"\" is not a network, expected ..."},
+      {"METRICS_FROM", "10.0.0.1 10.0.0.2", "\"10.0.0.1 10.0.0.2\" is not a network, ..."},
+      {"METRICS_FROM", "192.0.2.1,10.0.0.0/33,::1", "\"10.0.0.0/33\" is not a network, ..."},
       {"PORT", "abc", "\"abc\" is no such number, allowed is a whole number, 1 to 65535"},
       {"PORT", "0", "\"0\" is no such number, ..."},
       {"PORT", "65536", "\"65536\" is no such number, ..."},
@@ -132,6 +139,14 @@ BOOST_AUTO_TEST_CASE(a_wrong_variable_is_a_fault_that_names_it) {
     BOOST_TEST(is_as_expected(config.error()[0], expected),
                config.error()[0] << "\n  but expected: " << expected);
   }
+}
+
+BOOST_AUTO_TEST_CASE(each_faulty_network_of_the_environment_is_listed) {
+  BOOST_TEST(outcome("", environment_of({{"METRICS_FROM", "a, 10.0.0.0/8 ,b"}})) ==
+             "environment: METRICS_FROM: \"a\" is not a network, expected one such as "
+             "\"192.0.2.0/24\" or \"2001:db8::/32\", or a single address\n"
+             "environment: METRICS_FROM: \"b\" is not a network, expected one such as "
+             "\"192.0.2.0/24\" or \"2001:db8::/32\", or a single address\n");
 }
 
 BOOST_AUTO_TEST_CASE(a_group_that_is_missing_is_put_down_to_whoever_asked_for_it) {

@@ -124,6 +124,7 @@ in_flight_per_domain = 1000
 hosts = []
 canary = ""
 public_check = false
+metrics_from = ["127.0.0.0/8", "::1"]
 state_file = ""
 
 [log]

@@ -170,6 +170,8 @@ BOOST_AUTO_TEST_CASE(what_is_read_arrives_where_it_is_used) {
   BOOST_TEST(policy.domains_allow.at(0).text() == "com");
   BOOST_TEST(policy.relay_hosts.at(0) == "relay.example.net");
   BOOST_TEST(policy.relay_hosts.at(3) == "2001:db8::9");
+  BOOST_TEST(policy.metrics_from.at(1).contains(*base::IpAddress::parse("10.255.0.1")));
+  BOOST_TEST(!policy.metrics_from.at(1).contains(*base::IpAddress::parse("11.0.0.1")));
   BOOST_TEST(config.dns.servers.at(0).port == 53);
   BOOST_TEST(config.dns.timeout.count() == 50);
   BOOST_TEST(config.deadline.count() == 20000);
