@@ -108,12 +108,12 @@ class Adviser {
 
   void dns() {
     resolvers();
-    if (config_.dns.timeout >= config_.deadline && config_.dns.attempts > 1) {
+    if (config_.dns.timeout >= config_.dns.deadline && config_.dns.attempts > 1) {
       say("dns.timeout_ms",
           "is all of dns.deadline_ms: where the first server is silent, no other "
           "is asked");
     }
-    if (config_.deadline > kLongDeadline) {
+    if (config_.dns.deadline > kLongDeadline) {
       say("dns.deadline_ms", "is longer than a CA waits, which has 10 to 20 s for all it does");
     }
     if (config_.cache.max_ttl > kLongLife) {

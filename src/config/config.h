@@ -21,7 +21,6 @@ struct Limits {
 struct Config {
   protocol::Policy policy;
   dns::Settings dns;
-  std::chrono::milliseconds deadline{4000};  // dns.deadline_ms: all DNS of one request
   dns::CacheSettings cache;
   Limits limits;
   std::string state_file;  // service.state_file, "" for none

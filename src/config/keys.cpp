@@ -233,7 +233,7 @@ std::vector<ConfigKey> build_keys() {
       "dns", "attempts", 1, kMaxAttempts, [](auto& c) -> auto& { return c.dns.attempts; }));
   keys.push_back(number(
       "dns", "deadline_ms", kMinTimeout, kMaxDeadline,
-      [](auto& c) -> auto& { return c.deadline; }));
+      [](auto& c) -> auto& { return c.dns.deadline; }));
   keys.push_back(text(
       "dns", "prefix", [](auto& c) -> auto& { return c.policy.record_prefix; }, parse_record_prefix,
       name_text));

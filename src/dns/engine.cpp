@@ -47,7 +47,8 @@ struct Engine::Lookup {
          const Settings& settings, Ids& ids)
       : question(std::move(asked)),
         servers(std::move(choice)),
-        query(question, {edns_of(servers), settings.timeout, settings.attempts}, ids),
+        query(question, {edns_of(servers), settings.timeout, settings.attempts, settings.deadline},
+              ids),
         started(loop.now()),
         exchange(loop) {}
 
@@ -104,11 +105,11 @@ bool Engine::cached(const Question& question, Answer& answer) {
 
 void Engine::ask(const Question& question, Ticket ticket, Asker& asker) {
   if (observer_) observer_->on_cache_miss();
-  join_or_start(question, {ticket, &asker}, true);
+  join_or_start(question, {ticket, &asker, loop_.now()}, true);
 }
 
 void Engine::probe(const Question& question, Ticket ticket, Asker& asker) {
-  join_or_start(question, {ticket, &asker}, false);
+  join_or_start(question, {ticket, &asker, loop_.now()}, false);
 }
 
 void Engine::join_or_start(const Question& question, Waiter waiter, bool keep) {
@@ -119,7 +120,7 @@ void Engine::join_or_start(const Question& question, Waiter waiter, bool keep) {
   } else if (lookups_.size() >= max_sockets_) {
     deliver({question, answer_of(Outcome::kOverloaded), {waiter}});
   } else {
-    start(question, waiter, keep);
+    start(question, {waiter}, keep);
   }
 }
 
@@ -137,13 +138,13 @@ Outcome Engine::leave(const Question& question, Ticket ticket) {
   return Outcome::kTimeout;
 }
 
-void Engine::start(const Question& question, Waiter waiter, bool keep) {
+void Engine::start(const Question& question, std::vector<Waiter> waiters, bool keep) {
   refresh_servers();
   auto owned =
       std::make_unique<Lookup>(loop_, question, servers_.choose(loop_.now()), settings_, ids_);
   Lookup& lookup = *owned;
   lookup.keep = keep;
-  lookup.waiters.push_back(waiter);
+  lookup.waiters = std::move(waiters);
   lookups_.emplace(question, std::move(owned));
   advance(lookup, lookup.query.on_start(loop_.now()));
 }
@@ -242,8 +243,19 @@ void Engine::time_out(Lookup& lookup) {
 }
 
 void Engine::finish(Lookup& lookup, const Answer& answer) {
-  if (lookup.keep) cache_.put(lookup.question, answer, loop_.now());
+  // Silence is an answer only to those who have had all of their time.
+  std::vector<Waiter> joined_later;
+  if (answer.outcome == Outcome::kTimeout) {
+    const auto later = std::ranges::stable_partition(
+        lookup.waiters, [&](const Waiter& waiter) { return waiter.joined <= lookup.started; });
+    joined_later.assign(later.begin(), later.end());
+    lookup.waiters.erase(later.begin(), later.end());
+  }
+  const Question question = lookup.question;
+  const bool keep = lookup.keep;
+  if (keep) cache_.put(question, answer, loop_.now());
   end(lookup, answer);
+  if (!joined_later.empty()) start(question, std::move(joined_later), keep);
 }
 
 void Engine::end(Lookup& ended, const Answer& answer) {

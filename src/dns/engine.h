@@ -72,6 +72,7 @@ class Engine final : public Resolver {
   struct Waiter {
     Ticket ticket;
     Asker* asker;
+    base::TimePoint joined;
   };
   struct Lookup;
   // An answer on its way to those who waited for it.
@@ -82,7 +83,7 @@ class Engine final : public Resolver {
   };
 
   void join_or_start(const protocol::Question& question, Waiter waiter, bool keep);
-  void start(const protocol::Question& question, Waiter waiter, bool keep);
+  void start(const protocol::Question& question, std::vector<Waiter> waiters, bool keep);
   void refresh_servers();
   void advance(Lookup& lookup, Next next);
   Exchange::Opened transmit(Lookup& lookup, const Send& order);

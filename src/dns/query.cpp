@@ -1,5 +1,6 @@
 #include "dns/query.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace http01::dns {
@@ -14,7 +15,10 @@ Query::Query(protocol::Question question, Plan plan, Ids& ids)
       ids_(ids),
       errored_(plan_.edns.size(), false) {}
 
-Next Query::on_start(TimePoint now) { return ask_server(now); }
+Next Query::on_start(TimePoint now) {
+  deadline_ = now + plan_.deadline;
+  return ask_server(now);
+}
 
 Next Query::on_packet(Bytes packet, TimePoint now) {
   ParsedReply reply = parse_reply(packet, question_, id_);
@@ -61,11 +65,13 @@ Outcome Query::so_far() const { return failed_ ? Outcome::kFailure : Outcome::kT
 
 Next Query::ask_server(TimePoint now) {
   id_ = ids_.next();
-  return Send{server_, tcp_, plan_.edns[server_], id_, now + plan_.timeout};
+  const bool last = tries_ >= plan_.attempts;
+  const TimePoint until = last ? deadline_ : std::min(now + plan_.timeout, deadline_);
+  return Send{server_, tcp_, plan_.edns[server_], id_, until};
 }
 
 Next Query::next_try(TimePoint now) {
-  if (tries_ >= plan_.attempts) {
+  if (tries_ >= plan_.attempts || now >= deadline_) {
     Answer answer;
     answer.outcome = so_far();
     return answer;

@@ -42,6 +42,7 @@ class Query {
     std::vector<bool> edns;  // one for each server, in the order they are to be asked; one at least
     base::Duration timeout;  // of a try
     std::size_t attempts;    // tries in all, at least one
+    base::Duration deadline;  // of all together; the last try waits until then
   };
 
   Query(protocol::Question question, Plan plan, Ids& ids);
@@ -67,6 +68,7 @@ class Query {
   std::vector<bool> errored_;
   std::size_t server_ = 0;
   std::size_t tries_ = 1;
+  base::TimePoint deadline_;
   std::uint16_t id_ = 0;
   bool tcp_ = false;
   bool failed_ = false;

@@ -10,10 +10,11 @@
 namespace http01::dns {
 
 struct Settings {
-  std::vector<base::Endpoint> servers;      // empty: the nameserver lines of /etc/resolv.conf
-  std::chrono::milliseconds timeout{1000};  // of one try
-  std::size_t attempts = 3;                 // tries of one look-up, next server first
-  bool checking = true;                     // false: also what a validating resolver holds back
+  std::vector<base::Endpoint> servers;       // empty: the nameserver lines of /etc/resolv.conf
+  std::chrono::milliseconds timeout{1000};   // of one try
+  std::size_t attempts = 3;                  // tries of one look-up, next server first
+  std::chrono::milliseconds deadline{4000};  // of one request; the last try waits until then
+  bool checking = true;                      // false: also what a validating resolver holds back
 };
 
 struct CacheSettings {

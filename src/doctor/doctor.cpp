@@ -167,7 +167,8 @@ void Doctor::examine(Id id, const std::string& domain) {
   examination.evidence.given = base::escaped(domain, kShownOctets);
   examination.evidence.ca = settings_.ca;
   examination.evidence.request = protocol::challenge_request(config_->policy, domain);
-  examination.deadline = loop_.after(config_->deadline + kGrace, [this, id] { on_deadline(id); });
+  examination.deadline =
+      loop_.after(config_->dns.deadline + kGrace, [this, id] { on_deadline(id); });
   examinations_.emplace(id, std::move(owned));
   relay_->submit(id, protocol::challenge_request(config_->policy, domain));
   // What the operator refuses is over by now, and has cost no question.

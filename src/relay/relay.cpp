@@ -65,7 +65,9 @@ bool Relay::find(const Ask& ask, const Question& question, Stale stale, Answer& 
 }
 
 // Decides as far as the cache knows. Returns what is left to ask; nothing left: the reply is there.
-Ask Relay::settle(const Request& request, Answers& known, Reply& reply, Stale stale) {
+// What is waited for is not looked up: the cache may have the silence of a look-up that goes on.
+Ask Relay::settle(const Request& request, Answers& known, Reply& reply, Stale stale,
+                  const std::vector<Question>& waiting) {
   while (true) {
     protocol::Step step = protocol::decide(config_->policy, request, known);
     if (auto* const done = std::get_if<Reply>(&step)) {
@@ -76,6 +78,7 @@ Ask Relay::settle(const Request& request, Answers& known, Reply& reply, Stale st
     bool learned = false;
     Answer answer;
     for (Question& question : ask.questions) {
+      if (std::ranges::find(waiting, question) != waiting.end()) continue;
       if (!find(ask, question, stale, answer)) continue;
       known.put(std::move(question), std::move(answer));
       learned = true;
@@ -109,7 +112,7 @@ void Relay::submit(Id id, Request request) {
   pending.admitted = std::move(*admitted);
   pending.request = std::move(request);
   pending.begun = loop_.now();
-  pending.deadline = loop_.after(config_->deadline, [this, id] { on_deadline(id); });
+  pending.deadline = loop_.after(config_->dns.deadline, [this, id] { on_deadline(id); });
   send(id, pending_.emplace(id, std::move(pending)).first->second, ask);
 }
 
@@ -138,7 +141,7 @@ void Relay::on_answer(dns::Resolver::Ticket ticket, const Question& question,
 void Relay::advance(Id id) {
   Pending& pending = pending_.at(id);
   Reply reply;
-  Ask ask = settle(pending.request, pending.known, reply, Stale::kRefused);
+  Ask ask = settle(pending.request, pending.known, reply, Stale::kRefused, pending.waiting);
   if (ask.questions.empty()) {
     finish(id, std::move(reply));
     return;

@@ -65,7 +65,8 @@ class Relay final : private dns::Resolver::Asker {
   // Whether an answer of any age does for what is to be fresh.
   enum class Stale : std::uint8_t { kRefused, kTaken };
   protocol::Ask settle(const protocol::Request& request, protocol::Answers& known,
-                       protocol::Reply& reply, Stale stale);
+                       protocol::Reply& reply, Stale stale,
+                       const std::vector<protocol::Question>& waiting = {});
   bool find(const protocol::Ask& ask, const protocol::Question& question, Stale stale,
             protocol::Answer& answer);
   void send(Id id, Pending& pending, const protocol::Ask& ask);

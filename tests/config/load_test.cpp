@@ -174,7 +174,7 @@ BOOST_AUTO_TEST_CASE(what_is_read_arrives_where_it_is_used) {
   BOOST_TEST(!policy.metrics_from.at(1).contains(*base::IpAddress::parse("11.0.0.1")));
   BOOST_TEST(config.dns.servers.at(0).port == 53);
   BOOST_TEST(config.dns.timeout.count() == 50);
-  BOOST_TEST(config.deadline.count() == 20000);
+  BOOST_TEST(config.dns.deadline.count() == 20000);
   BOOST_TEST(config.cache.max_ttl.count() == 0);
   BOOST_TEST(config.limits.in_flight_per_client == 1'000'000u);
   BOOST_TEST((config.log.level == LogLevel::kCritical));

@@ -99,7 +99,7 @@ class EngineFixture : public Resolver::Asker, public Engine::Observer {
   };
 
   Loop loop;
-  Settings settings{{}, 150ms, 3};
+  Settings settings{{}, 150ms, 3, 450ms};
   CacheSettings cache_settings;
   std::string resolv_conf = "/nonexistent";
   std::vector<Heard> heard;
@@ -548,11 +548,59 @@ BOOST_AUTO_TEST_CASE(a_look_up_that_all_have_left_goes_on_for_who_joins_it) {
   BOOST_TEST(server.queries().size() == 3u);
 }
 
+// Found where an answer after 3.2 s was a time-out at 3 s: tries of one second, four in all.
+BOOST_AUTO_TEST_CASE(an_answer_to_the_last_try_serves_until_the_deadline) {
+  EngineFixture world;
+  world.settings = {{}, 20ms, 3, 1500ms};
+  DnsServer* server = nullptr;
+  server = &world.server([&](const Query& query) {
+    if (server->queries().size() < 3) return;
+    world.loop.after(150ms, [&, query] { server->send(query, query.text("a")); });
+  });
+  BOOST_TEST(world.text() == "a");
+  BOOST_TEST(server->queries().size() == 3u);
+}
+
+// Found where a request that joined a look-up in its last moment had its time-out in the next.
+BOOST_AUTO_TEST_CASE(who_joins_a_look_up_that_ends_in_silence_goes_on) {
+  EngineFixture world;
+  world.settings = {{}, 50ms, 2, 100ms};
+  DnsServer* server = nullptr;
+  server = &world.server([&](const Query& query) {
+    if (server->queries().size() == 2) world.ask(kText, 2);
+    if (server->queries().size() == 4) server->send(query, query.text("a", 30));
+  });
+  world.ask(kText, 1);
+  world.run_until(2);
+  BOOST_TEST(world.heard.at(0).ticket == 1u);
+  BOOST_TEST((world.heard.at(0).answer.outcome == Outcome::kTimeout));
+  BOOST_TEST(world.heard.at(1).ticket == 2u);
+  BOOST_TEST((world.heard.at(1).answer.outcome == Outcome::kData));
+  BOOST_TEST((world.lookups == std::vector<std::string>{"timeout", "data"}));
+}
+
+BOOST_AUTO_TEST_CASE(silence_is_kept_for_a_second_while_others_go_on_and_ends_for_them_too) {
+  EngineFixture world;
+  world.settings = {{}, 50ms, 2, 100ms};
+  DnsServer* server = nullptr;
+  server = &world.server([&](const Query&) {
+    if (server->queries().size() == 2) world.ask(kText, 2);
+  });
+  world.ask(kText, 1);
+  world.run_until(1);
+  Answer answer;
+  BOOST_TEST_REQUIRE(world.engine().cached(kText, answer));
+  BOOST_TEST((answer.outcome == Outcome::kTimeout));
+  BOOST_TEST(world.engine().in_flight() == 1u);
+  world.run_until(2);
+  BOOST_TEST(world.engine().in_flight() == 0u);
+  BOOST_TEST(server->queries().size() == 4u);
+}
+
 // Thousands that tried again once made the deadlines of their requests late.
 BOOST_AUTO_TEST_CASE(a_timer_that_comes_due_meanwhile_waits_for_few_tries) {
   EngineFixture world;
-  world.settings.timeout = 600ms;
-  world.settings.attempts = 2;
+  world.settings = {{}, 600ms, 2, 1200ms};
   DnsServer& server = world.server([](const Query&) {});
   constexpr std::size_t kCount = 200;
   for (std::size_t i = 0; i < kCount; ++i) {
@@ -639,7 +687,7 @@ BOOST_AUTO_TEST_CASE(a_reload_leaves_what_is_under_way_alone) {
   const Settings both = world.settings;
   world.settings.servers = {both.servers[0]};
   world.ask(kText);
-  world.engine().reconfigure({{both.servers[1]}, 150ms, 3}, world.cache_settings);
+  world.engine().reconfigure({{both.servers[1]}, 150ms, 3, 450ms}, world.cache_settings);
   world.run_until(1);
   BOOST_TEST(world.heard.at(0).answer.texts.at(0).text == "old");
   BOOST_TEST(world.text(question("other.example")) == "new");
@@ -669,7 +717,7 @@ BOOST_AUTO_TEST_CASE(without_servers_those_of_the_machine_are_asked) {
   world.settings.servers.clear();
   BOOST_TEST(world.text() == "a");
   // Back and forth by reloads.
-  world.engine().reconfigure({{server->endpoint()}, 150ms, 3}, world.cache_settings);
+  world.engine().reconfigure({{server->endpoint()}, 150ms, 3, 450ms}, world.cache_settings);
   BOOST_TEST(world.text(question("b.example")) == "a");
   world.engine().reconfigure(world.settings, world.cache_settings);
   BOOST_TEST(world.text(question("c.example")) == "a");

@@ -29,7 +29,7 @@ class CountingIds final : public Ids {
 class Story {
  public:
   explicit Story(std::vector<bool> edns = {true}, std::size_t attempts = 3)
-      : query_(kText, {std::move(edns), 1000ms, attempts}, ids_) {}
+      : query_(kText, {std::move(edns), 1000ms, attempts, 4000ms}, ids_) {}
 
   std::string start(Duration at) { return tell(query_.on_start(TimePoint(at))); }
   std::string packet(Duration at, Message message) {
@@ -74,8 +74,27 @@ BOOST_AUTO_TEST_CASE(silence_moves_on_to_the_next_server_and_round_again) {
   Story story({true, true});
   BOOST_TEST(story.start(0ms) == "udp 0 id 101 until 1000");
   BOOST_TEST(story.timeout(1000ms) == "udp 1 id 102 until 2000");
-  BOOST_TEST(story.timeout(2000ms) == "udp 0 id 103 until 3000");
+  BOOST_TEST(story.timeout(2000ms) == "udp 0 id 103 until 4000");
   BOOST_TEST(story.timeout(3000ms) == "timeout");
+}
+
+BOOST_AUTO_TEST_CASE(the_last_try_waits_for_the_deadline_of_all) {
+  Story story;
+  BOOST_TEST(story.start(500ms) == "udp 0 id 101 until 1500");
+  BOOST_TEST(story.timeout(1500ms) == "udp 0 id 102 until 2500");
+  BOOST_TEST(story.timeout(2500ms) == "udp 0 id 103 until 4500");
+  BOOST_TEST(story.packet(4499ms, good(103)) == "data");
+  Story alone({true}, 1);
+  BOOST_TEST(alone.start(0ms) == "udp 0 id 101 until 4000");
+  BOOST_TEST(alone.timeout(4000ms) == "timeout");
+}
+
+BOOST_AUTO_TEST_CASE(no_try_goes_beyond_the_deadline) {
+  Story story({true, true}, 9);
+  story.start(0ms);
+  BOOST_TEST(story.timeout(1500ms) == "udp 1 id 102 until 2500");
+  BOOST_TEST(story.timeout(3500ms) == "udp 0 id 103 until 4000");
+  BOOST_TEST(story.timeout(4000ms) == "timeout");
 }
 
 BOOST_AUTO_TEST_CASE(a_late_answer_to_an_earlier_try_is_foreign) {
@@ -113,7 +132,7 @@ BOOST_AUTO_TEST_CASE(tries_are_counted_and_one_failure_makes_it_a_failure) {
   Story story;
   story.start(0ms);
   BOOST_TEST(story.packet(5ms, reply(101, kServFail)) == "udp 0 id 102 until 1005");
-  BOOST_TEST(story.timeout(1005ms) == "udp 0 id 103 until 2005");
+  BOOST_TEST(story.timeout(1005ms) == "udp 0 id 103 until 4000");
   BOOST_TEST(story.timeout(2005ms) == "failure");
 }
 
@@ -122,7 +141,7 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_read_is_a_failure_of_its_server) {
   story.start(0ms);
   Message garbage = good(101);
   garbage.trailer = "x";
-  BOOST_TEST(story.packet(5ms, garbage) == "udp 1 id 102 until 1005");
+  BOOST_TEST(story.packet(5ms, garbage) == "udp 1 id 102 until 4000");
   garbage.id = 102;
   BOOST_TEST(story.packet(6ms, garbage) == "failure");
 }
@@ -139,7 +158,7 @@ BOOST_AUTO_TEST_CASE(no_such_name_and_no_such_data_are_answers) {
 BOOST_AUTO_TEST_CASE(truncation_goes_on_over_tcp_with_the_same_server) {
   Story story({true, true}, 1);
   story.start(0ms);
-  BOOST_TEST(story.packet(5ms, reply(101, kTruncated)) == "tcp 0 id 102 until 1005");
+  BOOST_TEST(story.packet(5ms, reply(101, kTruncated)) == "tcp 0 id 102 until 4000");
   BOOST_TEST(story.packet(10ms, good(102)) == "data");
 }
 
@@ -149,8 +168,8 @@ BOOST_AUTO_TEST_CASE(tcp_that_fails_is_a_try_that_failed) {
   story.packet(5ms, reply(101, kTruncated));
   BOOST_TEST(story.error(10ms) == "udp 1 id 103 until 1010");
   BOOST_TEST(story.packet(15ms, reply(103, kTruncated)) == "tcp 1 id 104 until 1015");
-  BOOST_TEST(story.timeout(1015ms) == "udp 0 id 105 until 2015");
-  BOOST_TEST(story.packet(1020ms, reply(105, kTruncated)) == "tcp 0 id 106 until 2020");
+  BOOST_TEST(story.timeout(1015ms) == "udp 0 id 105 until 4000");
+  BOOST_TEST(story.packet(1020ms, reply(105, kTruncated)) == "tcp 0 id 106 until 4000");
   BOOST_TEST(story.packet(1025ms, reply(106, kTruncated)) == "failure");
 }
 
@@ -167,7 +186,7 @@ BOOST_AUTO_TEST_CASE(refused_edns_is_asked_again_without_and_is_no_new_try) {
   for (const Message& refusal : {reply(101, kFormErr), reply(101, kNotImp), bad_version}) {
     Story story({true, true}, 1);
     story.start(0ms);
-    BOOST_TEST(story.packet(5ms, refusal) == "plain udp 0 id 102 until 1005");
+    BOOST_TEST(story.packet(5ms, refusal) == "plain udp 0 id 102 until 4000");
     BOOST_TEST(story.packet(10ms, good(102)) == "data");
   }
 }
@@ -175,8 +194,8 @@ BOOST_AUTO_TEST_CASE(refused_edns_is_asked_again_without_and_is_no_new_try) {
 BOOST_AUTO_TEST_CASE(a_refusal_without_edns_is_a_failure) {
   Story story({false, true}, 2);
   BOOST_TEST(story.start(0ms) == "plain udp 0 id 101 until 1000");
-  BOOST_TEST(story.packet(5ms, reply(101, kFormErr)) == "udp 1 id 102 until 1005");
-  BOOST_TEST(story.packet(10ms, reply(102, kFormErr)) == "plain udp 1 id 103 until 1010");
+  BOOST_TEST(story.packet(5ms, reply(101, kFormErr)) == "udp 1 id 102 until 4000");
+  BOOST_TEST(story.packet(10ms, reply(102, kFormErr)) == "plain udp 1 id 103 until 4000");
   BOOST_TEST(story.packet(15ms, reply(103, kFormErr)) == "failure");
 }
 
@@ -191,8 +210,8 @@ BOOST_AUTO_TEST_CASE(what_was_learned_of_edns_holds_for_the_later_tries) {
 BOOST_AUTO_TEST_CASE(an_unreachable_server_costs_no_try_while_there_is_another) {
   Story story({true, true, true}, 1);
   story.start(0ms);
-  BOOST_TEST(story.error(1ms) == "udp 1 id 102 until 1001");
-  BOOST_TEST(story.error(2ms) == "udp 2 id 103 until 1002");
+  BOOST_TEST(story.error(1ms) == "udp 1 id 102 until 4000");
+  BOOST_TEST(story.error(2ms) == "udp 2 id 103 until 4000");
   BOOST_TEST(story.packet(3ms, good(103)) == "data");
 }
 
@@ -201,7 +220,7 @@ BOOST_AUTO_TEST_CASE(when_all_are_unreachable_the_time_out_is_waited_for) {
   story.start(0ms);
   BOOST_TEST(story.error(1ms) == "udp 1 id 102 until 1001");
   BOOST_TEST(story.error(2ms) == "wait");
-  BOOST_TEST(story.timeout(1001ms) == "udp 0 id 103 until 2001");
+  BOOST_TEST(story.timeout(1001ms) == "udp 0 id 103 until 4000");
   BOOST_TEST(story.packet(1005ms, good(103)) == "data");
 }
 
@@ -209,7 +228,7 @@ BOOST_AUTO_TEST_CASE(a_last_try_that_finds_nobody_ends_it) {
   Story story({true}, 2);
   story.start(0ms);
   BOOST_TEST(story.error(1ms) == "wait");
-  BOOST_TEST(story.timeout(1000ms) == "udp 0 id 102 until 2000");
+  BOOST_TEST(story.timeout(1000ms) == "udp 0 id 102 until 4000");
   BOOST_TEST(story.error(1001ms) == "timeout");
 }
 

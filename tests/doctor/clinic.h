@@ -76,7 +76,7 @@ struct Clinic {
     config.policy = protocol::default_policy();
     config.dns.timeout = 100ms;
     config.dns.attempts = 2;
-    config.deadline = 300ms;
+    config.dns.deadline = 300ms;
     for (int i = 0; i < servers; ++i) {
       server.push_back(std::make_unique<Server>(loop, Case().zone));
       config.dns.servers.push_back(server.back()->dns.endpoint());

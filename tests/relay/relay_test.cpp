@@ -213,7 +213,7 @@ BOOST_AUTO_TEST_CASE(at_the_deadline_the_answer_is_what_is_known_by_then) {
   for (const auto& [so_far, reason] : {std::pair{Outcome::kTimeout, Reason::kDnsTimeout},
                                        std::pair{Outcome::kFailure, Reason::kDnsFailure}}) {
     Config config;
-    config.deadline = std::chrono::milliseconds(1);
+    config.dns.deadline = std::chrono::milliseconds(1);
     RelayFixture world(std::move(config));
     world.resolver.so_far = so_far;
     world.submit(1, "app.example.com");
@@ -227,7 +227,7 @@ BOOST_AUTO_TEST_CASE(at_the_deadline_the_answer_is_what_is_known_by_then) {
 
 BOOST_AUTO_TEST_CASE(an_absent_record_at_the_deadline_does_not_start_the_next_name) {
   Config config;
-  config.deadline = std::chrono::milliseconds(1);
+  config.dns.deadline = std::chrono::milliseconds(1);
   RelayFixture world(std::move(config));
   world.submit(1, "app.example.com");
   world.resolver.answer(RelayFixture::txt("app.example.com"), empty_answer(Outcome::kNxDomain));
