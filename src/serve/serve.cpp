@@ -11,6 +11,7 @@
 #include "doctor/interfaces.h"
 #include "serve/confine.h"
 #include "serve/descriptors.h"
+#include "serve/foreign_log.h"
 #include "serve/service.h"
 #include "transport/cgi.h"
 #include "transport/fastcgi.h"
@@ -47,7 +48,10 @@ class Server {
         fastcgi_(
             loop_, std::move(listener.socket),
             {[this](Service::Id id, const protocol::RawRequest& raw) { service_.request(id, raw); },
-             [this](Service::Id id) { service_.forget(id); }}) {}
+             [this](Service::Id id) { service_.forget(id); },
+             [this](transport::Foreign kind) {
+               if (const auto line = foreign_.line(kind, loop_.now())) log_.warn(*line);
+             }}) {}
 
   int run() {
     open_log(log_, service_.config().log);
@@ -123,6 +127,7 @@ class Server {
   base::Loop loop_;
   Log log_;
   transport::SocketFile file_;
+  ForeignLog foreign_;
   Service service_;
   transport::FastCgiServer fastcgi_;
   bool stopping_ = false;

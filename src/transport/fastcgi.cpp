@@ -1,11 +1,9 @@
 #include "transport/fastcgi.h"
 
-#include <fcgiapp.h>
 #include <sys/socket.h>
 
 #include <array>
 #include <cerrno>
-#include <csignal>
 #include <new>
 #include <system_error>
 #include <utility>
@@ -43,16 +41,6 @@ bool discard(int fd) {
 }
 
 }  // namespace
-
-bool standard_input_is_fastcgi() {
-  // FCGX_IsCGI runs FCGX_Init, which puts its own handlers over SIG_DFL and SIG_IGN.
-  constexpr std::array kSignals{SIGPIPE, SIGTERM, SIGUSR1};
-  std::array<struct sigaction, kSignals.size()> before{};
-  for (std::size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], nullptr, &before[i]);
-  const bool is_cgi = ::FCGX_IsCGI() != 0;
-  for (std::size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &before[i], nullptr);
-  return !is_cgi;
-}
 
 FastCgiServer::FastCgiServer(base::Loop& loop, base::Fd listener, Handlers handlers,
                              FastCgiTimeouts timeouts)
@@ -176,9 +164,13 @@ void FastCgiServer::on_events(Position connection, std::uint32_t events) {
       }
       return;
     case Phase::kHeld:
-      // The other side's mere end of writing is not waited for: some shut down that half and listen
-      // on.
-      hung_up ? close(connection) : wait_for(connection, 0);
+      if (hung_up) {
+        close(connection);
+      } else if (connection->deaf) {
+        listen(connection);
+      } else {
+        read(connection);
+      }
       return;
     case Phase::kWriting:
       hung_up ? close(connection) : write(connection);
@@ -198,6 +190,11 @@ void FastCgiServer::read(Position connection) {
       retry_later(connection);
       return;
     }
+    // Some shut down their half of the connection and wait for the answer.
+    if (count == 0 && connection->phase == Phase::kHeld) {
+      connection->deaf = true;
+      break;
+    }
     if (count <= 0) {
       close(connection);
       return;
@@ -207,10 +204,17 @@ void FastCgiServer::read(Position connection) {
     if (!take(connection, {buffer.data(), static_cast<std::size_t>(count)})) return;
     if (all_read) break;
   }
-  wait_for(connection, EPOLLIN);
+  listen(connection);
 }
 
-// True if the request needs more than these octets; otherwise the connection may be gone after.
+// Waits for more, and sends what is to be replied meanwhile.
+void FastCgiServer::listen(Position connection) {
+  if (!send_output(connection)) return;
+  const std::uint32_t in = connection->deaf ? 0u : std::uint32_t{EPOLLIN};
+  wait_for(connection, connection->output.empty() ? in : in | EPOLLOUT);
+}
+
+// True if more is to be read than these octets; otherwise the connection may be gone after.
 bool FastCgiServer::take(Position connection, std::string_view octets) {
   try {
     return take_octets(connection, octets);
@@ -222,20 +226,37 @@ bool FastCgiServer::take(Position connection, std::string_view octets) {
 
 // Throws std::bad_alloc while the connection is there, and nothing has been handed on.
 bool FastCgiServer::take_octets(Position connection, std::string_view octets) {
-  const auto [status, consumed] = connection->reader.feed(octets);
+  RequestReader& reader = connection->reader;
+  const auto [status, consumed] = reader.feed(octets);
+  const std::string_view rest = octets.substr(consumed);
+  if (reader.has_replies()) connection->output += reader.take_replies();
   switch (status) {
     case RequestReader::Status::kNeedMore:
-      if (connection->phase == Phase::kIdle) move_to(connection, Phase::kReading);
+      if (connection->phase == Phase::kIdle && reader.has_begun()) {
+        move_to(connection, Phase::kReading);
+      }
       return true;
     case RequestReader::Status::kRequest:
       connection->body_unread = false;
-      hand_on(connection, octets.substr(consumed));
+      hand_on(connection, rest);
       break;
     case RequestReader::Status::kBodyTooLarge:
       connection->body_unread = true;
       hand_on(connection, {});
       break;
+    case RequestReader::Status::kEnded:
+      end(connection, rest);
+      break;
+    case RequestReader::Status::kNext:
+      connection->unread = rest;
+      connection->deaf = true;
+      listen(connection);
+      break;
     case RequestReader::Status::kBad:
+      if (const std::string_view foreign = reader.foreign_octets();
+          !foreign.empty() && handlers_.foreign) {
+        handlers_.foreign(recognize_foreign(foreign));
+      }
       close(connection);
       break;
   }
@@ -246,16 +267,29 @@ void FastCgiServer::hand_on(Position connection, std::string_view rest) {
   const RequestId id = next_request_++;
   RequestReader& reader = connection->reader;
   connection->request = id;
-  connection->fastcgi_id = reader.id();
   connection->keep = reader.keep_connection() && !connection->body_unread;
-  if (connection->keep) connection->unread = rest;
+  connection->deaf = connection->body_unread;
+  connection->unread = rest;
   const protocol::RawRequest request = reader.take_request();
-  reader = RequestReader();
   move_to(connection, Phase::kHeld);
   held_.emplace(id, connection);
   handlers_.request(id, request);  // which does not throw
   // Answered from inside the handler, the connection may be gone.
-  if (held_.contains(id)) wait_for(connection, 0);
+  if (!held_.contains(id)) return;
+  const std::string unread = std::exchange(connection->unread, {});
+  if (unread.empty() || take(connection, unread)) listen(connection);
+}
+
+// The web server wants no answer any more, or none that there is: END_REQUEST is in the output.
+void FastCgiServer::end(Position connection, std::string_view rest) {
+  const RequestId given_up = connection->phase == Phase::kHeld ? connection->request : 0;
+  held_.erase(given_up);
+  connection->keep = connection->reader.keep_connection();
+  connection->body_unread = !connection->keep;
+  connection->unread = rest;
+  move_to(connection, Phase::kWriting);
+  write(connection);
+  if (given_up != 0) handlers_.gone(given_up);
 }
 
 void FastCgiServer::reply(RequestId id, const std::string& cgi) {
@@ -265,27 +299,35 @@ void FastCgiServer::reply(RequestId id, const std::string& cgi) {
   held_.erase(found);
   move_to(connection, Phase::kWriting);
   try {
-    connection->output = frame_answer(connection->fastcgi_id, cgi);
+    connection->output += frame_answer(connection->reader.id(), cgi);
   } catch (const std::bad_alloc&) {
     close(connection);
     return;
   }
+  connection->reader.answered();
   write(connection);
 }
 
-void FastCgiServer::write(Position connection) {
+// False if the connection is not to be touched any more for now.
+bool FastCgiServer::send_output(Position connection) {
   std::string& output = connection->output;
+  if (output.empty()) return true;
   const ssize_t count = ::send(connection->fd.get(), output.data(), output.size(), MSG_NOSIGNAL);
   if (count < 0 && base::is_shortage(errno)) {
     retry_later(connection);
-    return;
+    return false;
   }
   if (count < 0 && !would_wait(errno)) {
     close(connection);
-    return;
+    return false;
   }
   if (count > 0) output.erase(0, static_cast<std::size_t>(count));
-  if (output.empty()) {
+  return true;
+}
+
+void FastCgiServer::write(Position connection) {
+  if (!send_output(connection)) return;
+  if (connection->output.empty()) {
     finish(connection);
   } else {
     wait_for(connection, EPOLLOUT);
@@ -299,7 +341,8 @@ void FastCgiServer::finish(Position connection) {
     wait_for(connection, EPOLLIN);
   } else if (connection->keep && !draining_) {
     std::string().swap(connection->output);  // gives its memory back
-    const bool more = !connection->unread.empty();
+    connection->deaf = false;
+    const bool more = !connection->unread.empty() || connection->reader.has_begun();
     move_to(connection, more ? Phase::kReading : Phase::kIdle);
     // The next request is read in a turn of its own, never from inside reply(): a connection that
     // can be written to brings that turn at once.

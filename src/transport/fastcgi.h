@@ -19,13 +19,10 @@
 #include "base/loop.h"
 #include "protocol/request.h"
 #include "transport/acceptor.h"
+#include "transport/foreign.h"
 #include "transport/framing.h"
 
 namespace http01::transport {
-
-// Whether descriptor 0 is an unconnected socket, which is how FastCGI programs are started. Asks
-// libfcgi, which decides once and for all at the first call.
-bool standard_input_is_fastcgi();
 
 // What a connection may take, from a fixed point in time: octets that drip do not put the end off.
 struct FastCgiTimeouts {
@@ -39,11 +36,13 @@ class FastCgiServer {
  public:
   using RequestId = std::uint64_t;  // never used twice
 
-  // Told from the loop. A request is answered with reply(), at once or later; `gone` says that the
-  // web server closed the connection first, and that a reply has nowhere to go.
+  // Called from the loop. A request is answered with reply(), at once or later; `gone`: the web
+  // server closed the connection or aborted the request first, and a reply has nowhere to go.
+  // `foreign`, which may be empty: a connection that did not begin with FastCGI was closed.
   struct Handlers {
     std::function<void(RequestId, const protocol::RawRequest&)> request;
     std::function<void(RequestId)> gone;
+    std::function<void(Foreign)> foreign = {};
   };
 
   FastCgiServer(base::Loop& loop, base::Fd listener, Handlers handlers,
@@ -72,7 +71,7 @@ class FastCgiServer {
   enum class Phase : std::uint8_t {
     kReading,    // a request has begun, or the connection is new
     kIdle,       // kept, and nothing has come
-    kHeld,       // the request is with the handlers: nothing is read, no deadline of ours
+    kHeld,       // the request is with the handlers: no deadline of ours
     kWriting,    // the answer
     kLingering,  // answered; reads what still comes, so that no reset eats the answer
   };
@@ -80,11 +79,11 @@ class FastCgiServer {
   struct Connection {
     base::Fd fd;
     Phase phase = Phase::kReading;
-    bool keep = false;             // of the request that is held or being answered
-    bool body_unread = false;      // likewise
-    bool all_read = false;         // nothing was left when it was last read
-    std::uint16_t fastcgi_id = 0;  // likewise
-    std::uint32_t events = 0;      // that `watch` waits for
+    bool keep = false;         // of the request that is held or being answered
+    bool body_unread = false;  // likewise
+    bool deaf = false;         // nothing is read until the request has its answer
+    bool all_read = false;     // nothing was left when it was last read
+    std::uint32_t events = 0;  // that `watch` waits for
     base::Loop::WatchId watch = 0;
     RequestId request = 0;
     base::TimePoint deadline;
@@ -111,9 +110,12 @@ class FastCgiServer {
   void retry();
   void on_events(Position connection, std::uint32_t events);
   void read(Position connection);
+  void listen(Position connection);
   bool take(Position connection, std::string_view octets);
   bool take_octets(Position connection, std::string_view octets);
   void hand_on(Position connection, std::string_view rest);
+  void end(Position connection, std::string_view rest);
+  bool send_output(Position connection);
   void write(Position connection);
   void finish(Position connection);
   void close(Position connection);

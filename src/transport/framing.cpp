@@ -5,75 +5,35 @@
 #include <algorithm>
 #include <cstring>
 
+#include "transport/pairs.h"
+
 namespace http01::transport {
 namespace {
 
 using protocol::RawRequest;
 
 static_assert(sizeof(FCGI_Header) == FCGI_HEADER_LEN);
-static_assert(sizeof(FCGI_BeginRequestBody) == 8 && sizeof(FCGI_EndRequestBody) == 8);
+static_assert(sizeof(FCGI_BeginRequestBody) == 8);
 
-constexpr std::size_t kMaxContent = FCGI_MAX_LENGTH;  // of one record: the length has two octets
+// Of the content of GET_VALUES that is looked at: the three names that there are take 48 octets.
+constexpr std::size_t kMaxQuestion = 1024;
 
 constexpr std::size_t two_octets(unsigned char high, unsigned char low) {
   return static_cast<std::size_t>(high) << 8 | low;
 }
 
-// FastCGI 1.0, 3.4: one octet below 128, or four with the highest bit set.
-bool take_length(std::string_view& rest, std::size_t& length) {
-  const auto octet = [&rest](std::size_t i) { return static_cast<unsigned char>(rest[i]); };
-  if (rest.empty()) return false;
-  if (octet(0) < 0x80) [[likely]] {
-    length = octet(0);
-    rest.remove_prefix(1);
-    return true;
-  }
-  if (rest.size() < 4) return false;
-  length = two_octets(octet(0) & 0x7f, octet(1)) << 16 | two_octets(octet(2), octet(3));
-  rest.remove_prefix(4);
-  return true;
-}
-
-// False where a pair does not end within the stream.
 template <class Variables>
-bool take_params(std::string_view rest, Variables& variables) {
-  while (!rest.empty()) {
-    std::size_t name = 0;
-    std::size_t value = 0;
-    if (rest.size() >= 2 && ((rest[0] | rest[1]) & 0x80) == 0) [[likely]] {
-      name = static_cast<unsigned char>(rest[0]);
-      value = static_cast<unsigned char>(rest[1]);
-      rest.remove_prefix(2);
-    } else if (!take_length(rest, name) || !take_length(rest, value)) {
-      return false;
-    }
-    if (name > rest.size() || value > rest.size() - name) return false;
-    variables.set(rest.substr(0, name), rest.substr(name, value));
-    rest.remove_prefix(name + value);
-  }
-  return true;
-}
-
-template <class Struct>
-void append_octets(std::string& out, const Struct& record) {
-  out.append(reinterpret_cast<const char*>(&record), sizeof record);
-}
-
-void append_header(std::string& out, unsigned char type, std::uint16_t id, std::size_t content) {
-  FCGI_Header header{};
-  header.version = FCGI_VERSION_1;
-  header.type = type;
-  header.requestIdB1 = static_cast<unsigned char>(id >> 8);
-  header.requestIdB0 = static_cast<unsigned char>(id);
-  header.contentLengthB1 = static_cast<unsigned char>(content >> 8);
-  header.contentLengthB0 = static_cast<unsigned char>(content);
-  append_octets(out, header);
+bool take_params(std::string_view params, Variables& variables) {
+  return take_pairs(params, [&variables](std::string_view name, std::string_view value) {
+    variables.set(name, value);
+  });
 }
 
 }  // namespace
 
 RequestReader::Progress RequestReader::feed(std::string_view octets) {
   std::size_t consumed = 0;
+  if (status_ == Status::kRequest || status_ == Status::kEnded) status_ = Status::kNeedMore;
   while (status_ == Status::kNeedMore && consumed < octets.size()) {
     consumed += step(octets.substr(consumed));
   }
@@ -103,51 +63,114 @@ std::size_t RequestReader::read_header(std::string_view octets) {
 void RequestReader::on_header() {
   FCGI_Header header;
   std::memcpy(&header, header_.data(), sizeof header);
-  const std::size_t id = two_octets(header.requestIdB1, header.requestIdB0);
-  const std::size_t length = two_octets(header.contentLengthB1, header.contentLengthB0);
-
-  // Management records (id 0), other requests' records, ABORT_REQUEST and DATA are all of the wrong
-  // type or id for where they stand.
-  bool expected = false;
-  switch (phase_) {
-    case Phase::kBegin:
-      expected = header.type == FCGI_BEGIN_REQUEST && id != FCGI_NULL_REQUEST_ID &&
-                 length == sizeof(FCGI_BeginRequestBody);
-      break;
-    case Phase::kParams:
-      expected = header.type == FCGI_PARAMS && id == id_ && length <= kMaxParams - content_.size();
-      break;
-    case Phase::kBody:
-      if (restarts(header.type, id, length)) {
-        phase_ = Phase::kBegin;
-        variables_ = {};
-        expected = true;
-      } else {
-        expected = header.type == FCGI_STDIN && id == id_;
-        body_begun_ = true;
-      }
-      break;
-  }
-  if (!expected || header.version != FCGI_VERSION_1) {
+  if (header.version != FCGI_VERSION_1) {
     status_ = Status::kBad;
     return;
   }
-  id_ = static_cast<std::uint16_t>(id);
+  is_fastcgi_ = true;
+  const std::size_t id = two_octets(header.requestIdB1, header.requestIdB0);
+  const std::size_t length = two_octets(header.contentLengthB1, header.contentLengthB0);
+  record_ = sort(header.type, id, length);
+  if (record_ != Record::kOfRequest) ignore(length);
+  // Of a request that begins too early only the header is taken, which answered() looks at again.
+  if (status_ == Status::kBad || status_ == Status::kNext) return;
   content_left_ = length;
   padding_left_ = header.paddingLength;
   record_is_empty_ = length == 0;
   if (content_left_ == 0 && padding_left_ == 0) on_record_end();
 }
 
+// What the record is, and what is to be done as soon as its header is there.
+RequestReader::Record RequestReader::sort(int type, std::size_t id, std::size_t length) {
+  if (id == FCGI_NULL_REQUEST_ID) return sort_management(type);
+  if (phase_ == Phase::kBegin && type == FCGI_BEGIN_REQUEST) {
+    if (length != sizeof(FCGI_BeginRequestBody)) status_ = Status::kBad;
+    id_ = static_cast<std::uint16_t>(id);
+    return Record::kOfRequest;
+  }
+  if (phase_ == Phase::kBegin || id != id_) return sort_inactive(type, id);
+  return sort_active(type, length);
+}
+
+// FastCGI 1.0, 4.
+RequestReader::Record RequestReader::sort_management(int type) {
+  if (type == FCGI_GET_VALUES) {
+    question_.clear();
+    return Record::kGetValues;
+  }
+  // These are never a connection's own.
+  if (type >= FCGI_BEGIN_REQUEST && type <= FCGI_DATA) {
+    status_ = Status::kBad;
+  } else {
+    replies_ += frame_unknown_type(static_cast<std::uint8_t>(type));
+  }
+  return Record::kIgnored;
+}
+
+// Records of an id that is not active are ignored (3.3), as they come after an ABORT_REQUEST or a
+// refusal.
+RequestReader::Record RequestReader::sort_inactive(int type, std::size_t id) {
+  if (type == FCGI_BEGIN_REQUEST) {
+    replies_ += frame_end(static_cast<std::uint16_t>(id), EndStatus::kCannotMultiplex);
+  }
+  return Record::kIgnored;
+}
+
+RequestReader::Record RequestReader::sort_active(int type, std::size_t length) {
+  if (type == FCGI_ABORT_REQUEST) {
+    end_request(EndStatus::kComplete);
+    return Record::kIgnored;
+  }
+  bool expected = false;
+  switch (phase_) {
+    case Phase::kBegin:
+      break;
+    case Phase::kParams:
+      expected = type == FCGI_PARAMS && length <= kMaxParams - content_.size();
+      break;
+    case Phase::kBody:
+      if (restarts(type, length)) {
+        phase_ = Phase::kBegin;
+        variables_ = {};
+        expected = true;
+      } else {
+        expected = type == FCGI_STDIN;
+        body_begun_ = true;
+      }
+      break;
+    case Phase::kActive:
+      if (type != FCGI_BEGIN_REQUEST) return Record::kIgnored;
+      status_ = Status::kNext;
+      return Record::kOfRequest;
+  }
+  if (!expected) status_ = Status::kBad;
+  return Record::kOfRequest;
+}
+
 // lighttpd 1.4.69 that finds the queue of a unix socket full tries five times more, and keeps what
 // it could not send: over the connection it gets in the end come as many whole heads as it took
 // tries, and then the body once.
-bool RequestReader::restarts(int type, std::size_t id, std::size_t length) const {
-  return type == FCGI_BEGIN_REQUEST && id == id_ && length == sizeof(FCGI_BeginRequestBody) &&
-         !body_begun_ && heads_ < kMaxHeads;
+bool RequestReader::restarts(int type, std::size_t length) const {
+  return type == FCGI_BEGIN_REQUEST && length == sizeof(FCGI_BeginRequestBody) && !body_begun_ &&
+         heads_ < kMaxHeads;
+}
+
+void RequestReader::ignore(std::size_t length) {
+  ++asides_;
+  aside_octets_ += length;
+  if (asides_ > kMaxAsides || aside_octets_ > kMaxAsideOctets) status_ = Status::kBad;
 }
 
 void RequestReader::on_content(std::string_view octets) {
+  switch (record_) {
+    case Record::kIgnored:
+      return;
+    case Record::kGetValues:
+      question_.append(octets.substr(0, kMaxQuestion - question_.size()));
+      return;
+    case Record::kOfRequest:
+      break;
+  }
   if (phase_ != Phase::kBody) {
     content_.append(octets);
     return;
@@ -161,6 +184,15 @@ void RequestReader::on_content(std::string_view octets) {
 
 void RequestReader::on_record_end() {
   header_size_ = 0;
+  if (record_ == Record::kGetValues) {
+    replies_ += frame_values(question_);
+    std::string().swap(question_);
+  }
+  if (record_ == Record::kOfRequest) on_record_of_request();
+  if (std::exchange(has_ended_, false) && status_ == Status::kNeedMore) status_ = Status::kEnded;
+}
+
+void RequestReader::on_record_of_request() {
   if (status_ != Status::kNeedMore) return;
   switch (phase_) {
     case Phase::kBegin:
@@ -170,7 +202,11 @@ void RequestReader::on_record_end() {
       if (record_is_empty_) on_params_end();
       break;
     case Phase::kBody:
-      if (record_is_empty_) status_ = Status::kRequest;
+      if (!record_is_empty_) break;
+      phase_ = Phase::kActive;
+      status_ = Status::kRequest;
+      break;
+    case Phase::kActive:
       break;
   }
 }
@@ -182,7 +218,10 @@ void RequestReader::on_begin() {
   keep_connection_ = (begin.flags & FCGI_KEEP_CONN) != 0;
   phase_ = Phase::kParams;
   ++heads_;
-  if (two_octets(begin.roleB1, begin.roleB0) != FCGI_RESPONDER) status_ = Status::kBad;
+  if (two_octets(begin.roleB1, begin.roleB0) != FCGI_RESPONDER) {
+    ignore(0);
+    end_request(EndStatus::kUnknownRole);
+  }
 }
 
 void RequestReader::on_params_end() {
@@ -202,22 +241,34 @@ void RequestReader::on_params_end() {
   }
 }
 
-std::string frame_answer(std::uint16_t id, std::string_view cgi) {
-  std::string out;
-  out.reserve(cgi.size() + (cgi.size() / kMaxContent + 3) * sizeof(FCGI_Header) +
-              sizeof(FCGI_EndRequestBody));
-  while (!cgi.empty()) {
-    const std::string_view part = cgi.substr(0, kMaxContent);
-    append_header(out, FCGI_STDOUT, id, part.size());
-    out.append(part);
-    cgi.remove_prefix(part.size());
-  }
-  append_header(out, FCGI_STDOUT, id, 0);
-  FCGI_EndRequestBody end{};
-  end.protocolStatus = FCGI_REQUEST_COMPLETE;
-  append_header(out, FCGI_END_REQUEST, id, sizeof end);
-  append_octets(out, end);
-  return out;
+// Where it has not been handed on and the connection is kept, nobody need know.
+void RequestReader::end_request(EndStatus status) {
+  replies_ += frame_end(id_, status);
+  has_ended_ = phase_ == Phase::kActive || !keep_connection_;
+  expect_begin();
+}
+
+void RequestReader::expect_begin() {
+  phase_ = Phase::kBegin;
+  heads_ = 0;
+  body_begun_ = false;
+  body_ = 0;
+  std::string().swap(content_);
+  variables_ = {};
+}
+
+void RequestReader::answered() {
+  expect_begin();
+  asides_ = 0;
+  aside_octets_ = 0;
+  const bool next = status_ == Status::kNext;
+  status_ = Status::kNeedMore;
+  if (next) on_header();
+}
+
+std::string_view RequestReader::foreign_octets() const {
+  if (is_fastcgi_) return {};
+  return {reinterpret_cast<const char*>(header_.data()), header_size_};
 }
 
 }  // namespace http01::transport

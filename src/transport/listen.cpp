@@ -1,5 +1,6 @@
 #include "transport/listen.h"
 
+#include <fcgiapp.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -7,7 +8,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
@@ -17,7 +20,6 @@
 #include "base/clock.h"
 #include "base/ip_address.h"
 #include "base/posix.h"
-#include "transport/fastcgi.h"
 
 namespace http01::transport {
 namespace {
@@ -191,6 +193,18 @@ int take_systemd_count() {
   // Meant for another process, which this one descends from.
   if (pid != std::to_string(::getpid()) || count.empty()) return 0;
   return std::max(base::parse_number<int>(count).value_or(-1), -1);
+}
+
+// Whether descriptor 0 is an unconnected socket, which is how FastCGI programs are started. Asks
+// libfcgi, which decides once and for all at the first call.
+bool standard_input_is_fastcgi() {
+  // FCGX_IsCGI runs FCGX_Init, which puts its own handlers over SIG_DFL and SIG_IGN.
+  constexpr std::array kSignals{SIGPIPE, SIGTERM, SIGUSR1};
+  std::array<struct sigaction, kSignals.size()> before{};
+  for (std::size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], nullptr, &before[i]);
+  const bool is_cgi = ::FCGX_IsCGI() != 0;
+  for (std::size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &before[i], nullptr);
+  return !is_cgi;
 }
 
 }  // namespace

@@ -18,6 +18,7 @@ struct Reading {
   std::uint16_t id = 0;
   bool keep = false;
   RawRequest request;
+  std::string replies;
 };
 
 Reading read(std::string_view stream, std::size_t chunk) {
@@ -31,6 +32,7 @@ Reading read(std::string_view stream, std::size_t chunk) {
             "octets left unread");
     reading.status = progress.status;
     reading.consumed += progress.consumed;
+    reading.replies += reader.take_replies();
   }
   if (reading.status == Status::kRequest || reading.status == Status::kBodyTooLarge) {
     reading.id = reader.id();
@@ -58,8 +60,10 @@ FUZZ_TARGET(fastcgi, octets) {
             "another end when cut");
     require(cut.id == whole.id && cut.keep == whole.keep, "another id or flag when cut");
     require(same(cut.request, whole.request), "other variables when cut");
+    require(cut.replies == whole.replies, "other replies when cut");
   }
-  if (whole.status == Status::kNeedMore || whole.status == Status::kBad) return;
+  require(whole.replies.size() < 10'000, "replies without end");
+  if (whole.status != Status::kRequest && whole.status != Status::kBodyTooLarge) return;
 
   const RawRequest& request = whole.request;
   require(whole.id != 0, "a request without an id");

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import http_client
 from dns_servers import start_on_free_port
-from front_servers import start_nginx
+from front_servers import PlainNginx
 from processes import RELAY, Process, Workspace
 from relay import clean_environment
 
@@ -74,45 +74,33 @@ def _start_mini_httpd(workspace: Workspace, port: int, config: Path) -> Process:
     return workspace.start("mini-httpd", command, environment=clean_environment())
 
 
-def _start_nginx(workspace: Workspace, port: int, config: Path) -> Process:
-    path = workspace.path / f"fcgiwrap-{port}.sock"
+def _nginx(workspace: Workspace, config: Path) -> PlainNginx:
+    path = workspace.fresh("fcgiwrap.sock")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen(128)
         path.chmod(0o666)
         workspace.start("fcgiwrap", ["/usr/sbin/fcgiwrap", "-f", "-c", "4"], stdin=listener)
-    temporary = "".join(
-        f"    {kind}_temp_path {workspace.path}/nginx-{port}-{kind};\n"
-        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    text = f"""
-pid {workspace.path}/nginx-{port}.pid;
-error_log {workspace.path}/nginx-{port}-error.log;
-events {{ }}
-http {{
-{temporary}
-    access_log off;
-    client_max_body_size 100m;
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{
-            include /etc/nginx/fastcgi_params;
-            fastcgi_param SCRIPT_FILENAME {RELAY};
-            fastcgi_param HTTP01_RELAY_CONFIG {config};
-            fastcgi_pass unix:{path};
-        }}
-    }}
+    return PlainNginx(
+        workspace,
+        f"""
+client_max_body_size 100m;
+location / {{
+    include /etc/nginx/fastcgi_params;
+    fastcgi_param SCRIPT_FILENAME {RELAY};
+    fastcgi_param HTTP01_RELAY_CONFIG {config};
+    fastcgi_pass unix:{path};
 }}
-"""
-    return start_nginx(workspace, workspace.write("nginx.conf", text))
+""",
+    )
 
 
 STARTERS: dict[str, Callable[[Workspace, int, Path], Process]] = {
     "Apache": _start_apache,
     "lighttpd": _start_lighttpd,
     "mini-httpd": _start_mini_httpd,
-    "nginx": _start_nginx,
 }
+SERVERS = (*STARTERS, "nginx")
 
 
 def _answers(port: int) -> bool:
@@ -123,8 +111,11 @@ def _answers(port: int) -> bool:
 
 
 class CgiServer:
-    """One of STARTERS, on a port of loopback, which runs the relay for each request."""
+    """One of SERVERS, on a port of loopback, which runs the relay for each request."""
 
     def __init__(self, name: str, workspace: Workspace, config: Path) -> None:
         self.name = name
+        if name == "nginx":
+            self.port = _nginx(workspace, config).port
+            return
         self.process, self.port = start_on_free_port(lambda port: STARTERS[name](workspace, port, config), _answers)

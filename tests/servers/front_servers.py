@@ -11,7 +11,7 @@ from pathlib import Path
 import http_client
 from dns_servers import start_on_free_port
 from http_client import Response
-from processes import REPOSITORY, Process, Workspace
+from processes import REPOSITORY, Process, Workspace, answers_at
 from relay import Relay
 from web_servers import Lighttpd, has_ipv6, shipped_config
 
@@ -111,6 +111,33 @@ def start_nginx(workspace: Workspace, config: Path) -> Process:
     return workspace.start(
         "nginx", ["/usr/sbin/nginx", "-e", "stderr", "-p", workspace.path, "-g", "daemon off;", "-c", config]
     )
+
+
+class PlainNginx:
+    """nginx with the test's own words within server { }, on a port of loopback."""
+
+    def __init__(self, workspace: Workspace, server: str) -> None:
+        def start(port: int) -> Process:
+            temporary = "".join(
+                f"    {kind}_temp_path {workspace.path}/nginx-{port}-{kind};\n"
+                for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+            )
+            text = f"""
+pid {workspace.path}/nginx-{port}.pid;
+error_log {workspace.path}/nginx-{port}-error.log;
+events {{ }}
+http {{
+{temporary}
+    access_log off;
+    server {{
+        listen 127.0.0.1:{port};
+        {server}
+    }}
+}}
+"""
+            return start_nginx(workspace, workspace.write("nginx.conf", text))
+
+        self.process, self.port = start_on_free_port(start, lambda port: answers_at(("127.0.0.1", port)))
 
 
 def _start_caddy(workspace: Workspace, port: int, socket: str, extra: Mapping[str, str]) -> Process:

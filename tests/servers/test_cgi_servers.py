@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http_client
 import pytest
-from cgi_servers import STARTERS, CgiServer
+from cgi_servers import SERVERS, CgiServer
 from http_client import Response
 from injector import Injector
 from processes import Workspace
@@ -15,11 +15,11 @@ GOOD = f"https://{APP_ID}.{GATEWAY}{CHALLENGE}"
 HOST = "app.good.test"
 
 # mini-httpd closes its side of the connection as soon as it has passed a body on, whatever the program.
-TAKES_BODIES = [name for name in STARTERS if name != "mini-httpd"]
+TAKES_BODIES = [name for name in SERVERS if name != "mini-httpd"]
 SETS_NO_REQUEST_URI = ["mini-httpd"]
 
 
-@pytest.fixture(name="server", scope="module", params=STARTERS)
+@pytest.fixture(name="server", scope="module", params=SERVERS)
 def server_fixture(module_workspace: Workspace, injector: Injector, request: pytest.FixtureRequest) -> CgiServer:
     # mini-httpd sends the client what a program writes to standard error.
     config = module_workspace.write("cgi.toml", config_text(injector.server, {"log": {"level": "off"}}))

@@ -8,9 +8,11 @@ import time
 from collections.abc import Iterator
 
 import fastcgi_client as fcgi
+import http_client
 import pytest
 from fastcgi_client import Connection
-from processes import SLOWNESS, Workspace
+from front_servers import PlainNginx, start_relay
+from processes import SLOWNESS, Workspace, wait_until
 from relay import CHALLENGE, Relay, config_text, listening_socket, start_on_stdin
 from injector import Injector
 from zones import APP_ID, GATEWAY
@@ -43,15 +45,11 @@ GET_VALUES = fcgi.record(fcgi.GET_VALUES, fcgi.pairs([("FCGI_MPXS_CONNS", "")]),
 HOSTILE = {
     "garbage": b"GET / HTTP/1.1\r\nHost: app.good.test\r\n\r\n",
     "zeros": b"\0" * 4096,
-    "twenty-get-values": fcgi.record(fcgi.GET_VALUES, fcgi.pairs([("FCGI_MPXS_CONNS", "")] * 20), request_id=0),
-    "get-values-then-request": GET_VALUES + GOOD_REQUEST,
-    "unknown-management-record": fcgi.record(77, b"x", request_id=0),
+    "endless-get-values": GET_VALUES * 1000 + GOOD_REQUEST,
     "wrong-version": fcgi.record(fcgi.BEGIN_REQUEST, struct.pack("!HB5x", 1, 0), version=2),
     "authorizer": fcgi.begin(role=fcgi.AUTHORIZER) + GOOD_REQUEST[16:],
     "filter": fcgi.begin(role=fcgi.FILTER) + GOOD_REQUEST[16:],
-    "no-begin": GOOD_REQUEST[16:],
     "begin-twice": fcgi.begin() + GOOD_REQUEST,
-    "two-ids": fcgi.begin(request_id=1) + fcgi.stream(fcgi.PARAMS, fcgi.pairs(variables().items()), request_id=2),
     "request-id-zero": fcgi.whole_request(variables(), request_id=0),
     "short-begin": fcgi.record(fcgi.BEGIN_REQUEST, b"\0\1") + GOOD_REQUEST[16:],
     "50000-parameters": fcgi.whole_request({f"HTTP_X_{number}": "y" for number in range(50_000)} | variables()),
@@ -91,6 +89,10 @@ def test_silent_and_slow_connections_are_closed_and_keep_nobody_waiting(relay: R
         "begin only": GOOD_REQUEST[:16],
         "all but the last octet": GOOD_REQUEST[:-1],
         "a body that never ends": GOOD_REQUEST[:-8] + fcgi.record(fcgi.STDIN, b"x"),
+        "no begin": GOOD_REQUEST[16:],
+        "parameters of another id": fcgi.begin() + fcgi.stream(fcgi.PARAMS, fcgi.pairs(variables().items()), 2),
+        "twenty values": fcgi.record(fcgi.GET_VALUES, fcgi.pairs([("FCGI_MPXS_CONNS", "")] * 20), request_id=0),
+        "an unknown management record": fcgi.record(77, b"x", request_id=0),
     }
     began = time.monotonic()
     connections = []
@@ -159,6 +161,80 @@ def test_a_request_id_of_the_web_server_comes_back(relay: Relay) -> None:
         with Connection(relay.address) as connection:
             connection.send(fcgi.whole_request(variables(), request_id=request_id))
             assert connection.read_response(request_id).location == GOOD
+
+
+def test_the_connection_s_own_records_are_answered_as_fastcgi_has_it(relay: Relay) -> None:
+    names = ("FCGI_MAX_CONNS", "FCGI_MAX_REQS", "FCGI_MPXS_CONNS", "FCGI_OTHER")
+    with Connection(relay.address) as connection:
+        connection.send(fcgi.record(fcgi.GET_VALUES, fcgi.pairs([(name, "") for name in names]), request_id=0))
+        connection.send(fcgi.record(77, b"x", request_id=0))
+        values = connection.read_record()
+        expected = [("FCGI_MAX_CONNS", "10000"), ("FCGI_MAX_REQS", "10000"), ("FCGI_MPXS_CONNS", "0")]
+        assert values == fcgi.Record(fcgi.GET_VALUES_RESULT, 0, fcgi.pairs(expected))
+        assert connection.read_record() == fcgi.Record(fcgi.UNKNOWN_TYPE, 0, b"\x4d" + b"\0" * 7)
+        connection.send(GOOD_REQUEST)
+        assert connection.read_response().location == GOOD
+
+
+@pytest.mark.parametrize("role", [fcgi.AUTHORIZER, fcgi.FILTER])
+def test_other_roles_are_refused_by_their_name(relay: Relay, role: int) -> None:
+    with Connection(relay.address) as connection:
+        connection.send(fcgi.begin(role=role, keep=True) + GOOD_REQUEST[16:])
+        connection.send(fcgi.whole_request(variables(), request_id=2))
+        assert connection.read_record() == end_of_request(1, fcgi.UNKNOWN_ROLE)
+        assert connection.read_response(2).location == GOOD
+
+
+def end_of_request(request_id: int, status: int) -> fcgi.Record:
+    return fcgi.Record(fcgi.END_REQUEST, request_id, struct.pack("!IB3x", 0, status))
+
+
+def test_a_second_request_of_a_connection_is_refused_while_the_first_waits(relay: Relay) -> None:
+    with Connection(relay.address) as connection:
+        connection.send(fcgi.whole_request(variables("one.delay-200.test"), request_id=1, keep=True))
+        connection.send(fcgi.whole_request(variables("two.good.test"), request_id=2))
+        assert connection.read_record() == end_of_request(2, fcgi.CANNOT_MULTIPLEX)
+        assert connection.read_response(1).location == GOOD
+        connection.send(fcgi.whole_request(variables("two.good.test"), request_id=2))
+        assert connection.read_response(2).location == GOOD
+
+
+def test_an_aborted_request_no_longer_counts_as_waiting(relay: Relay) -> None:
+    waiting = "http_requests_in_flight"
+    with Connection(relay.address) as connection:
+        connection.send(fcgi.whole_request(variables("aborted.drop.test"), keep=True))
+        wait_until(lambda: relay.metrics()[waiting] == 1, "the request to wait")
+        connection.send(fcgi.record(fcgi.ABORT_REQUEST))
+        assert connection.read_record() == end_of_request(1, fcgi.COMPLETE)
+        wait_until(lambda: relay.metrics()[waiting] == 0, "the request to be given up", 2.0)
+        connection.send(GOOD_REQUEST)
+        assert connection.read_response().location == GOOD
+
+
+def test_web_servers_that_speak_another_protocol_are_logged_by_its_name(workspace: Workspace, relay: Relay) -> None:
+    """nginx with each of its wrong settings, asked often: one line for each kind."""
+    served = start_relay(workspace, relay.config.read_text())
+    passes = {
+        "/http": f"proxy_pass http://unix:{served.address}:",
+        "/tls": f"proxy_pass https://unix:{served.address}:",
+        "/proxy": f"proxy_pass http://unix:{served.address}",
+        "/scgi": f"include /etc/nginx/scgi_params; scgi_pass unix:{served.address}",
+        "/uwsgi": f"include /etc/nginx/uwsgi_params; uwsgi_pass unix:{served.address}",
+    }
+    server = PlainNginx(workspace, "".join(f"location {path} {{ {line}; }}\n" for path, line in passes.items()))
+    for _ in range(3):
+        for path in passes:
+            assert http_client.request(server.port, path, host="app.good.test").status == 502
+    assert served.request("/health", "localhost").status == 200
+
+    def lines() -> list[str]:
+        return [line for line in served.process.output().splitlines() if "FastCGI socket" in line]
+
+    wait_until(lambda: len(lines()) >= 4, "the lines")
+    assert served.terminate() == 0
+    for kind in ("HTTP came", "TLS came", "SCGI came", "uwsgi came"):
+        assert len([line for line in lines() if kind in line and "level=warn" in line]) == 1, lines()
+    assert len(lines()) == 4
 
 
 def test_a_connection_is_closed_after_its_answer(relay: Relay) -> None:
