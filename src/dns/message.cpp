@@ -31,8 +31,6 @@ constexpr std::uint16_t kTypeOpt = 41;
 constexpr std::size_t kMaxRecords = 128;
 // Pointers may lead to pointers; servers that compress well nest them three or four deep.
 constexpr int kMaxHops = 16;
-// ldns takes as much memory as the whole record has for each of its strings.
-constexpr std::size_t kMaxStrings = 64;
 // RFC 8659 4.1.
 constexpr std::uint8_t kCaaCritical = 0x80;
 constexpr std::size_t kCaaFixedOctets = 2;  // flags, and the size of the tag
@@ -114,13 +112,11 @@ std::optional<Frame> read_frame(Bytes message, std::size_t at) {
   return frame;
 }
 
-// Nothing for RDATA that is not wholly made of strings, or is empty (RFC 1035 3.3.14).
-std::optional<std::size_t> count_strings(Bytes message, const Frame& frame) {
-  std::size_t count = 0;
+// Wholly made of strings, of one at least (RFC 1035 3.3.14).
+bool has_strings(Bytes message, const Frame& frame) {
   std::size_t at = frame.rdata;
-  for (; at < frame.end; at += std::size_t{1} + message[at]) ++count;
-  if (at != frame.end || count == 0) return std::nullopt;
-  return count;
+  while (at < frame.end) at += std::size_t{1} + message[at];
+  return at == frame.end && frame.rdata_size() != 0;
 }
 
 // Whether the RDATA is exactly as long as what stands in it. ldns would read on into the next
@@ -140,7 +136,7 @@ bool is_sound(Bytes message, const Frame& frame) {
       return mailbox && *mailbox + 20 == frame.end;
     }
     case RecordType::kTxt:
-      return count_strings(message, frame).has_value();
+      return has_strings(message, frame);
     case RecordType::kCaa:
       // The tag has an octet at least; the value is what is left.
       return frame.rdata_size() > kCaaFixedOctets && message[frame.rdata + 1] != 0 &&
@@ -158,16 +154,16 @@ std::optional<Name> name_of(const ldns_rdf* rdf) {
   return Name::from_wire({ldns_rdf_data(rdf), ldns_rdf_size(rdf)});
 }
 
-TxtRecord text_of(const ldns_rr& rr) {
-  TxtRecord text;
-  const std::size_t count = ldns_rr_rd_count(&rr);
-  text.strings = static_cast<std::uint16_t>(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    const ldns_rdf* string = ldns_rr_rdf(&rr, i);
-    // The first octet of each is its length.
-    text.text.append(reinterpret_cast<const char*>(ldns_rdf_data(string)) + 1,
-                     ldns_rdf_size(string) - 1);
-    if (i == 0) text.first_size = static_cast<std::uint16_t>(text.text.size());
+// Of RDATA that is sound. Without ldns, which takes as much memory as the whole record has for each
+// of its strings.
+TxtRecord text_of(Bytes message, const Frame& frame) {
+  TxtRecord text{"", 0, message[frame.rdata]};
+  text.text.reserve(frame.rdata_size());
+  for (std::size_t at = frame.rdata; at < frame.end;) {
+    const Bytes string = message.subspan(at + 1, message[at]);
+    text.text.append(string.begin(), string.end());
+    at += 1 + string.size();
+    ++text.strings;
   }
   return text;
 }
@@ -203,12 +199,8 @@ std::optional<Record> decode(Bytes message, const Frame& frame) {
   if (!owner) return std::nullopt;
   Record record{*owner, static_cast<RecordType>(frame.type), frame.ttl};
   if (record.type == RecordType::kTxt) {
-    const std::size_t strings = *count_strings(message, frame);
-    if (strings > kMaxStrings) {
-      // It stays a record, but without text, which is no valid one.
-      record.text = {"", static_cast<std::uint16_t>(strings), message[frame.rdata]};
-      return record;
-    }
+    record.text = text_of(message, frame);
+    return record;
   }
 
   ldns_rr* parsed = nullptr;
@@ -239,8 +231,7 @@ std::optional<Record> decode(Bytes message, const Frame& frame) {
       record.minimum = ttl_of(ldns_rdf2native_int32(ldns_rr_rdf(rr.get(), 6)));
       return record;
     case RecordType::kTxt:
-      record.text = text_of(*rr);
-      return record;
+      break;  // read above
     case RecordType::kCaa:
       if (ldns_rr_rd_count(rr.get()) < 2) return std::nullopt;
       record.caa = caa_of(*rr);

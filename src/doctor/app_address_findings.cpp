@@ -40,7 +40,7 @@ class Judge {
     foreign();
     for (const TxtRecord& record : observation_.answer.texts) {
       if (protocol::is_versioned(record.text)) continue;
-      const auto address = protocol::read_app_address(policy_.app_id, record.text);
+      const auto address = protocol::read_app_address(policy_.app_id, record);
       address ? valid(record, *address) : malformed(record, address.error());
     }
     several();
@@ -84,17 +84,8 @@ class Judge {
   }
 
   void valid(const TxtRecord& record, const AppAddress& address) {
-    if (record.strings > 1) {
-      found_.push_back({FindingId::kTxtTwoStrings,
-                        Severity::kWarning,
-                        "The TXT record " + name().text() + " is made of " +
-                            std::to_string(record.strings) +
-                            " strings. The relay joins them; the gateway reads only the first, " +
-                            shown(std::string_view(record.text).substr(0, record.first_size)) +
-                            ", so that the site itself is not reached.",
-                        {{Action::kSet, line_of(name(), address.id + ":" + address.port)}}});
-    }
-    if (record.text != address.id + ":" + address.port) {
+    if (record.strings > 1) several_strings(record, address);
+    if (!record.text.starts_with(address.id)) {
       found_.push_back({FindingId::kTxtUpperCase,
                         Severity::kWarning,
                         "The app id in TXT " + name().text() +
@@ -102,7 +93,25 @@ class Judge {
                             "as it stands and does not find the app.",
                         {{Action::kSet, line_of(name(), address.id + ":" + address.port)}}});
     }
-    if (std::ranges::find(valid_, address) == valid_.end()) valid_.push_back(address);
+    if (std::ranges::find(valid_, address, &Valid::address) == valid_.end()) {
+      valid_.push_back({address, record.text});
+    }
+  }
+
+  void several_strings(const TxtRecord& record, const AppAddress& address) {
+    const std::string_view text = std::string_view(record.text).substr(0, record.first_size);
+    const auto first = protocol::read_app_address(policy_.app_id, text);
+    const bool same = first && *first == address;
+    found_.push_back(
+        {FindingId::kTxtTwoStrings,
+         same ? Severity::kNote : Severity::kWarning,
+         "The TXT record " + name().text() + " is made of " + std::to_string(record.strings) +
+             " strings. " +
+             (same ? "The gateway reads only the first, " + shown(text) +
+                         ", and so does the relay where all of them joined are no app address."
+                   : "The relay joins them; the gateway reads only the first, " + shown(text) +
+                         ", so that the site itself is not reached."),
+         {{Action::kSet, line_of(name(), address.id + ":" + address.port)}}});
   }
 
   void malformed(const TxtRecord& record, protocol::AppAddressFault fault) {
@@ -113,7 +122,7 @@ class Judge {
     Finding& finding = malformed_.back();
     if (record.strings > 1) {
       finding.text += " It is made of " + std::to_string(record.strings) +
-                      " strings; the gateway reads only the first.";
+                      " strings, and the first alone is none either.";
     }
     if (!record.text.empty()) {
       finding.lines.push_back({Action::kRemove, line_of(name(), record.text)});
@@ -125,18 +134,7 @@ class Judge {
   }
 
   void several() {
-    if (valid_.size() > 1) {
-      Finding finding{FindingId::kTxtAmbiguous, counts_ ? Severity::kFault : Severity::kWarning,
-                      "TXT " + name().text() +
-                          " names different apps. The relay refuses to choose; the gateway takes "
-                          "whichever comes first. Keep one."};
-      for (const AppAddress& address : valid_) {
-        finding.lines.push_back(
-            {Action::kRemove, line_of(name(), address.id + ":" + address.port)});
-      }
-      finding.lines.front().action = Action::kSet;
-      found_.push_back(std::move(finding));
-    }
+    if (valid_.size() > 1) ambiguous();
     for (Finding& finding : malformed_) {
       if (!valid_.empty()) {
         finding.id = FindingId::kTxtJunk;
@@ -152,11 +150,35 @@ class Judge {
     }
   }
 
+  void ambiguous() {
+    const bool one_app = std::ranges::all_of(valid_, [&](const Valid& record) {
+      return record.address.id == valid_.front().address.id;
+    });
+    const bool chosen = one_app && policy_.target.port_use() == protocol::PortUse::kNone;
+    Finding finding{
+        FindingId::kTxtAmbiguous, counts_ && !chosen ? Severity::kFault : Severity::kWarning,
+        "TXT " + name().text() +
+            (one_app ? " names one app with different ports. " : " names different apps. ") +
+            (chosen ? "The relay's redirect has no port in it; the gateway takes "
+                    : "The relay refuses to choose; the gateway takes ") +
+            "whichever comes first. Keep one."};
+    for (const Valid& record : valid_) {
+      finding.lines.push_back({Action::kRemove, line_of(name(), record.text)});
+    }
+    finding.lines.front().action = Action::kSet;
+    found_.push_back(std::move(finding));
+  }
+
+  struct Valid {
+    AppAddress address;
+    std::string text;  // as the record has it
+  };
+
   const Policy& policy_;
   const Observation& observation_;
   bool counts_;  // no record was found elsewhere in its place
   Findings& found_;
-  std::vector<AppAddress> valid_;
+  std::vector<Valid> valid_;
   Findings malformed_;
 };
 
@@ -169,7 +191,8 @@ void judge_app_address(const Policy& policy, const Evidence& evidence, Findings&
     const Observation* const observation = evidence.find(name, RecordType::kTxt);
     if (observation == nullptr || !observation->decides) continue;
     Judge(policy, *observation, !has_app, found).run();
-    const auto app = protocol::select_app_address(policy.app_id, observation->answer.texts);
+    const auto app = protocol::select_app_address(policy.app_id, observation->answer.texts,
+                                                  policy.target.port_use());
     if (!std::holds_alternative<AppAddress>(app) || name == names.front()) continue;
     const AppAddress& address = std::get<AppAddress>(app);
     const bool wildcard = name.parent() != evidence.domain();

@@ -59,7 +59,7 @@ std::string explain_fault(AppAddressFault fault, const base::Pattern& app_id,
       return text.find(':', colon + 1) == std::string_view::npos ? "the port is no number"
                                                                  : "there is more than one colon";
     case AppAddressFault::kPortZero:
-      return "the port is 0 or begins with 0";
+      return "the port is 0";
     case AppAddressFault::kPortTooLarge:
       return "the port is more than 65535";
     case AppAddressFault::kNoId:

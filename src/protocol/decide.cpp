@@ -32,7 +32,7 @@ class Decision {
     if (request_.host.kind != HostKind::kDomain) return refuse(Reason::kNotFound);
     if (is_gateway_name(policy_.gateways, domain())) return refuse(Reason::kGatewayName);
     if (!is_domain_served()) return refuse(Reason::kDomainRefused);
-    return resolve(policy_.target.needs_gateway(), [this]() -> Step {
+    return resolve(policy_.target.needs_gateway(), policy_.target.port_use(), [this]() -> Step {
       // What a regex allows cannot all be seen from the Host; here the gateway is known.
       if (target_.gateway && domain().is_at_or_under(*target_.gateway)) {
         return refuse(Reason::kGatewayName);
@@ -49,7 +49,7 @@ class Decision {
     }
     if (!is_domain_served()) return refuse(Reason::kDomainRefused);
     static const TargetTemplate kAppSite = TargetTemplate::parse(TargetTemplate::kDefault).value();
-    return resolve(policy_.other_paths == OtherPaths::kApp, [this]() -> Step {
+    return resolve(policy_.other_paths == OtherPaths::kApp, PortUse::kNone, [this]() -> Step {
       switch (policy_.other_paths) {
         case OtherPaths::kHttps:
           return to_own_site();
@@ -64,8 +64,8 @@ class Decision {
 
   // The records of the domain; `served` is the answer once they are all there and right.
   template <class Served>
-  Step resolve(bool needs_gateway, Served served) {
-    auto app = find_app_address(policy_, domain(), known_);
+  Step resolve(bool needs_gateway, PortUse port, Served served) {
+    auto app = find_app_address(policy_, domain(), known_, port);
     if (const auto* const refusal = std::get_if<Refusal>(&app)) {
       if (refusal->reason == Reason::kTxtMissing && page() != Page::kNone) return show(page());
       return refuse(*refusal);

@@ -179,7 +179,8 @@ std::vector<Name> app_address_names(const Policy& policy, const Name& domain) {
   return names;
 }
 
-Found<AppAddress> find_app_address(const Policy& policy, const Name& domain, const Answers& known) {
+Found<AppAddress> find_app_address(const Policy& policy, const Name& domain, const Answers& known,
+                                   PortUse port) {
   std::string tried;
   for (const auto& name_of : kAppAddressNames) {
     auto named = name_of(policy, domain);
@@ -188,7 +189,7 @@ Found<AppAddress> find_app_address(const Policy& policy, const Name& domain, con
     const Answer* const answer = known.find(name, RecordType::kTxt);
     if (!answer) return only(std::move(*named), RecordType::kTxt);
     if (auto failure = failure_of(policy, name, RecordType::kTxt, *answer)) return *failure;
-    auto selected = select_app_address(policy.app_id, answer->texts);
+    auto selected = select_app_address(policy.app_id, answer->texts, port);
     if (auto* const address = std::get_if<AppAddress>(&selected)) return std::move(*address);
     switch (std::get<RecordFault>(selected)) {
       case RecordFault::kAbsent:
@@ -197,8 +198,9 @@ Found<AppAddress> find_app_address(const Policy& policy, const Name& domain, con
         return Refusal{Reason::kTxtMalformed, "TXT " + name.text() + " is " + shown(answer->texts) +
                                                   ", which is no app address."};
       case RecordFault::kAmbiguous:
-        return Refusal{Reason::kTxtAmbiguous, "TXT " + name.text() + " names different apps: " +
-                                                  shown(answer->texts) + "."};
+        return Refusal{
+            Reason::kTxtAmbiguous,
+            "TXT " + name.text() + " has different app addresses: " + shown(answer->texts) + "."};
     }
     tried += (tried.empty() ? "" : ", nor at ") + name.text();
   }

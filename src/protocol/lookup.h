@@ -26,8 +26,9 @@ template <class T>
 using Found = std::variant<T, Missing, Refusal>;
 
 // The TXT record at the domain's own name, else at the legacy one, else the wildcard record one
-// level up.
-Found<AppAddress> find_app_address(const Policy& policy, const Name& domain, const Answers& known);
+// level up. `port` is of the target that the request is for.
+Found<AppAddress> find_app_address(const Policy& policy, const Name& domain, const Answers& known,
+                                   PortUse port);
 
 // The base domain that the CNAME chain leads to, else the one that shares an address, else the
 // fallback.

@@ -15,7 +15,7 @@ namespace http01::protocol {
 
 struct AppAddress {
   std::string id;    // lower case, one label of [a-z0-9]
-  std::string port;  // decimal, 1-65535
+  std::string port;  // 1-65535, decimal, without "+" or zeros in front
 
   bool operator==(const AppAddress&) const = default;
 };
@@ -26,7 +26,7 @@ enum class AppAddressFault : std::uint8_t {
   kNoColon,
   kNoPort,
   kPortNoNumber,
-  kPortZero,  // or begins with 0
+  kPortZero,
   kPortTooLarge,
   kNoId,
   kIdNoLabel,   // longer than a label, or other characters than letters and digits
@@ -34,9 +34,15 @@ enum class AppAddressFault : std::uint8_t {
   kIdPattern,   // not what the operator allows
 };
 
-// The address that a record's text is, exactly: no blanks, no quotes, nothing before or behind.
+// The address that a text is, exactly: no blanks, no quotes, nothing before or behind. The port is
+// written as the gateway's parser takes it: "+" and zeros may stand in front of it.
 base::Result<AppAddress, AppAddressFault> read_app_address(const base::Pattern& app_id,
                                                            std::string_view text);
+
+// The address that a record is: its strings joined or, where that is no address, the first string
+// alone, which is all that the gateway looks at. The failure is the joined text's.
+base::Result<AppAddress, AppAddressFault> read_app_address(const base::Pattern& app_id,
+                                                           const TxtRecord& record);
 
 // A record of another kind, which a DNS wildcard lets shine through: SPF, DMARC, DKIM and their kin
 // all begin so.
@@ -48,7 +54,13 @@ enum class RecordFault : std::uint8_t {
   kMalformed,  // none of them is an app address
   kAmbiguous,  // two of them are, and differ
 };
+
+// Whether the port goes into the redirect. Where it does not, several ports of one app are no
+// difference, and the lowest is the record's.
+enum class PortUse : bool { kNone, kInTarget };
+
 std::variant<AppAddress, RecordFault> select_app_address(const base::Pattern& app_id,
-                                                         const std::vector<TxtRecord>& records);
+                                                         const std::vector<TxtRecord>& records,
+                                                         PortUse port);
 
 }  // namespace http01::protocol

@@ -86,10 +86,7 @@ base::Result<TargetTemplate> TargetTemplate::parse(std::string_view text) {
     rest.remove_prefix(size);
   }
 
-  const auto uses = [&](Field field) {
-    return std::ranges::any_of(parsed.host_, [&](const Part& part) { return part.field == field; });
-  };
-  if (parsed.scheme_ == "http://" && (uses(Field::kDomain) || uses(Field::kGateway))) {
+  if (parsed.scheme_ == "http://" && (parsed.has(Field::kDomain) || parsed.has(Field::kGateway))) {
     return Failure{
         std::string("must begin with https://: port 80 of the domain and of the gateway leads back "
                     "to the relay")};
@@ -110,8 +107,14 @@ base::Result<TargetTemplate> TargetTemplate::parse(std::string_view text) {
   return parsed;
 }
 
-bool TargetTemplate::needs_gateway() const {
-  return std::ranges::any_of(host_, [](const Part& part) { return part.field == Field::kGateway; });
+bool TargetTemplate::has(Field field) const {
+  return std::ranges::any_of(host_, [field](const Part& part) { return part.field == field; });
+}
+
+bool TargetTemplate::needs_gateway() const { return has(Field::kGateway); }
+
+PortUse TargetTemplate::port_use() const {
+  return has(Field::kPort) ? PortUse::kInTarget : PortUse::kNone;
 }
 
 std::optional<Name> TargetTemplate::port_80_host() const {

@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "protocol/name.h"
+#include "protocol/record.h"
 
 namespace http01::protocol {
 
@@ -28,6 +29,7 @@ class TargetTemplate {
   static base::Result<TargetTemplate> parse(std::string_view text);
 
   bool needs_gateway() const;
+  PortUse port_use() const;
 
   // Of a template that begins with http://, with some app id and port: the name whose port 80 a
   // challenge is sent to. Nothing for https://.
@@ -45,6 +47,8 @@ class TargetTemplate {
     Field field;
     std::string literal;
   };
+
+  bool has(Field field) const;
 
   std::string text_;
   std::string scheme_;

@@ -78,12 +78,12 @@ BOOST_AUTO_TEST_CASE(a_record_that_is_malformed_and_what_was_meant) {
            {"'" + good + "'", "the quotes are part of the text", good},
            {kAppId, "the port is missing", good},
            {kAppId + ":", "there is no port behind the colon", good},
-           {kAppId + ":0", "the port is 0 or begins with 0", good},
-           {kAppId + ":0443", "the port is 0 or begins with 0", good},
+           {kAppId + ":0", "the port is 0", good},
+           {kAppId + ":00", "the port is 0", good},
            {kAppId + ":65536", "the port is more than 65535", ""},
            {kAppId + ":999999", "the port is more than 65535", ""},
            {kAppId + ":http", "the port is no number", ""},
-           {kAppId + ":+443", "the port is no number", good},
+           {kAppId + ":++443", "the port is no number", good},
            {kAppId + ":-1", "the port is no number", ""},
            {kAppId + ":80:90", "there is more than one colon", ""},
            {kAppId.substr(1) + ":443", "the app id has 39 characters, not 40", ""},
@@ -134,6 +134,21 @@ BOOST_AUTO_TEST_CASE(two_strings_in_one_record) {
   c.set("TXT _dstack-app-address.app.example.com", answer);
   BOOST_TEST(c.found() == "warning txt-two-strings");
   BOOST_TEST(has(c.only(FindingId::kTxtTwoStrings).text, "\"" + kAppId + ":\""));
+  // The gateway takes it too.
+  answer.texts[0] = {kAppId + ":443junk", 2, 44};
+  c.set("TXT _dstack-app-address.app.example.com", answer);
+  BOOST_TEST(c.found() == "note txt-two-strings");
+  answer.texts[0] = {kAppId + ":4x43", 2, 41};
+  c.set("TXT _dstack-app-address.app.example.com", answer);
+  BOOST_TEST(c.found() == "fault txt-malformed");
+}
+
+BOOST_AUTO_TEST_CASE(a_port_as_only_the_gateway_writes_it_is_in_order) {
+  for (const char* port : {"0443", "+443"}) {
+    Case c;
+    c.set("TXT _dstack-app-address.app.example.com", txt({kAppId + ":" + port}));
+    BOOST_TEST(c.found() == "", port);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(upper_case_is_taken_here_but_not_by_the_gateway) {
@@ -149,6 +164,16 @@ BOOST_AUTO_TEST_CASE(several_records) {
   Case two;
   two.set("TXT _dstack-app-address.app.example.com", txt({kAppId + ":443", kOtherAppId + ":443"}));
   BOOST_TEST(two.found() == "fault txt-ambiguous");
+  Case ports;
+  ports.set("TXT _dstack-app-address.app.example.com", txt({kAppId + ":443", kAppId + ":0080"}));
+  BOOST_TEST(ports.found() == "warning txt-ambiguous");
+  BOOST_TEST(has(ports.only(FindingId::kTxtAmbiguous).text, "one app with different ports"));
+  BOOST_TEST(has(lines_of(ports.only(FindingId::kTxtAmbiguous)),
+                 "remove: _dstack-app-address."
+                 "app.example.com. 300 IN TXT \"" +
+                     kAppId + ":0080\"\n"));
+  ports.policy.target = TargetTemplate::parse("https://{app_id}-{port}s.{gateway}").value();
+  BOOST_TEST(ports.found() == "fault txt-ambiguous");
   Case twice;
   twice.set("TXT _dstack-app-address.app.example.com", txt({kAppId + ":443", kAppId + ":443"}));
   BOOST_TEST(twice.found() == "");

@@ -52,6 +52,11 @@ inline bool is_app_id(const Policy& policy, const std::string& id) {
          id.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789") == std::string::npos;
 }
 
+inline bool is_port(const std::string& port) {
+  return !port.empty() && port.size() <= 5 && port[0] != '0' &&
+         port.find_first_not_of("0123456789") == std::string::npos && std::stoi(port) <= 65535;
+}
+
 // "" where the redirect of a challenge leads to where it may, else what is wrong.
 inline std::string fault_of_challenge(const Policy& policy, const Request& request,
                                       const Reply& reply) {
@@ -63,6 +68,7 @@ inline std::string fault_of_challenge(const Policy& policy, const Request& reque
   const std::string host = location.substr(8, location.size() - 8 - path.size());
   if (host.size() > 253) return "host too long";
   if (!reply.target.app || !is_app_id(policy, reply.target.app->id)) return "no app";
+  if (!is_port(reply.target.app->port)) return "no port";
   if (policy.target.text() == "https://{domain}") return host == domain ? "" : "not the domain";
 
   if (!reply.target.gateway) return "no gateway";

@@ -132,8 +132,8 @@ BOOST_AUTO_TEST_CASE(an_app_address_is_an_id_and_a_port_and_nothing_else) {
                                   kId + ":65536", kId + ":http", kId + ":-1"}) {
     BOOST_TEST(for_txt({text}) == "502 txt-malformed", text);
   }
-  for (const std::string& text : {kId + ":+443", kId + ": 443", " " + kId + ":443", kId + ":443 ",
-                                  "\"" + kId + ":443\"", kId + ":443\n"}) {
+  for (const std::string& text :
+       {kId + ": 443", " " + kId + ":443", kId + ":443 ", "\"" + kId + ":443\"", kId + ":443\n"}) {
     BOOST_TEST(for_txt({text}) == "502 txt-malformed", text);
   }
 }
@@ -143,6 +143,35 @@ BOOST_AUTO_TEST_CASE(the_strings_of_a_record_are_joined) {
   two_strings.texts = {{kId + ":443", 2, 41}};
   BOOST_TEST(for_zone({{{kExact, two_strings}, {kCname, to_gateway()}}}) == kOk);
   BOOST_TEST(for_txt({kId + ":443junk"}) == "502 txt-malformed");
+}
+
+BOOST_AUTO_TEST_CASE(what_the_gateway_takes_for_an_app_address_is_one) {
+  Answer junk_behind = with_outcome(Outcome::kData);
+  junk_behind.texts = {{kId + ":443junk", 2, 44}};
+  Policy policy = default_policy();
+  policy.target = TargetTemplate::parse("https://{app_id}-{port}s.{gateway}").value();
+  const std::string with_port = "307 ok https://" + kId + "-443s." + kGateway + kPath;
+  for (const Answer& texts : {txt({kId + ":+443"}), txt({kId + ":0443"}), junk_behind}) {
+    const Zone zone{{{kExact, texts}, {kCname, to_gateway()}}};
+    BOOST_TEST(for_zone(zone) == kOk);
+    BOOST_TEST(for_zone(zone, policy) == with_port);
+  }
+  // Beside another app's it makes two, not none.
+  BOOST_TEST(for_txt({kId + ":0443", kOtherId + ":443"}) == "502 txt-ambiguous");
+}
+
+BOOST_AUTO_TEST_CASE(two_ports_of_one_app_are_ambiguous_only_where_the_target_has_a_port) {
+  const Zone zone{{{kExact, txt({kId + ":8443", kId + ":443"})}, {kCname, to_gateway()}}};
+  const Story story = decided(default_policy(), get("app.example.com", kPath), zone);
+  BOOST_TEST(story.answer == kOk);
+  BOOST_TEST(story.reply.target.app.value().port == "443");
+  Policy policy = default_policy();
+  policy.target = TargetTemplate::parse("https://{app_id}-{port}s.{gateway}").value();
+  BOOST_TEST(for_zone(zone, policy) == "502 txt-ambiguous");
+  // No other path's target has one.
+  policy.other_paths = OtherPaths::kApp;
+  BOOST_TEST(answer(get("app.example.com", "/a"), zone, policy) ==
+             "307 ok https://" + kId + "." + kGateway + "/a");
 }
 
 // A wildcard TXT record of the zone, such as SPF, is also an answer for the record's name.

@@ -39,9 +39,10 @@ BOOST_AUTO_TEST_CASE(a_reason_about_records_says_what_was_found_and_which_record
              "address.\n"
              "Set: " +
                  kTxtLine + "\n");
-  BOOST_TEST(body({{{kExact, txt({kId + ":1", kId + ":2"})}}}) ==
-             "txt-ambiguous: TXT _dstack-app-address.app.example.com names different apps: \"" +
-                 kId + ":1\", \"" + kId + ":2\".\nLeave one record only: " + kTxtLine + "\n");
+  BOOST_TEST(
+      body({{{kExact, txt({kId + ":1", kId + ":2"})}}}) ==
+      "txt-ambiguous: TXT _dstack-app-address.app.example.com has different app addresses: \"" +
+          kId + ":1\", \"" + kId + ":2\".\nLeave one record only: " + kTxtLine + "\n");
   BOOST_TEST(body_for_cname(with_outcome(Outcome::kNoData)) ==
              "gateway-missing: app.example.com has no CNAME record.\nSet: " + kCnameLine + "\n");
   BOOST_TEST(body_for_cname(cname("cdn.example.net")) ==

@@ -212,6 +212,7 @@ class RandomCase {
                                                  "v=spf1 ip4:192.0.2.1 -all",
                                                  kId,
                                                  kId + ":0",
+                                                 kId + ":+0443",
                                                  kId + "-8080:80",
                                                  "evil.com:80",
                                                  "evil.com/:80",

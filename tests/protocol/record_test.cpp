@@ -20,10 +20,8 @@ const base::Pattern& default_pattern() {
 }
 
 // "id:port", "absent", "malformed" or "ambiguous".
-std::string selected(const std::vector<std::string>& texts) {
-  std::vector<TxtRecord> records;
-  for (const std::string& text : texts) records.push_back({text, 1, 0});
-  const auto result = select_app_address(default_pattern(), records);
+std::string selected(const std::vector<TxtRecord>& records, PortUse port) {
+  const auto result = select_app_address(default_pattern(), records, port);
   if (const auto* const address = std::get_if<AppAddress>(&result))
     return address->id + ":" + address->port;
   switch (std::get<RecordFault>(result)) {
@@ -35,6 +33,19 @@ std::string selected(const std::vector<std::string>& texts) {
       return "ambiguous";
   }
   return "?";
+}
+
+std::string selected(const std::vector<std::string>& texts, PortUse port = PortUse::kInTarget) {
+  std::vector<TxtRecord> records;
+  for (const std::string& text : texts) records.push_back({text, 1, 0});
+  return selected(records, port);
+}
+
+TxtRecord of_strings(const std::vector<std::string>& strings) {
+  TxtRecord record{"", static_cast<std::uint16_t>(strings.size()),
+                   static_cast<std::uint16_t>(strings.at(0).size())};
+  for (const std::string& string : strings) record.text += string;
+  return record;
 }
 
 BOOST_AUTO_TEST_CASE(an_app_address_is_id_colon_port) {
@@ -54,15 +65,29 @@ BOOST_AUTO_TEST_CASE(upper_case_is_folded) {
   BOOST_TEST(bool(read_app_address(pattern("[0-9A-F]{4}"), "beef:1")));
 }
 
-BOOST_AUTO_TEST_CASE(a_port_is_plain_decimal_from_1_to_65535) {
-  for (const char* port : {"",        "0",          "00",
-                           "080",     "0443",       "65536",
-                           "99999",   "4294967376", "18446744073709551696",
-                           "-1",      "+443",       " 443",
-                           "443 ",    "443\n",      "443\r\n",
-                           "443;",    "443.",       "4e2",
-                           "0x50",    "http",       "80:90",
-                           "80:",     ":80",        "80,90",
+// The site works with such a port, so its owner would not understand a refusal.
+BOOST_AUTO_TEST_CASE(a_port_that_the_gateway_takes_is_its_decimal_value) {
+  struct Row {
+    std::string port;
+    const char* value;
+  };
+  for (const Row& row :
+       {Row{"0443", "443"}, Row{"+443", "443"}, Row{"+0443", "443"}, Row{"080", "80"},
+        Row{"00001", "1"}, Row{"+65535", "65535"}, Row{std::string(200, '0') + "8080", "8080"}}) {
+    const auto address = read_app_address(default_pattern(), kId + ":" + row.port);
+    BOOST_TEST_REQUIRE(bool(address), row.port);
+    BOOST_TEST(address->port == row.value);
+  }
+  BOOST_TEST(selected({kId + ":443", kId + ":+0443"}) == kId + ":443");
+}
+
+BOOST_AUTO_TEST_CASE(a_port_is_decimal_from_1_to_65535) {
+  for (const char* port : {"",        "0",     "00",    "+",          "++443",
+                           "+-443",   "+0",    "-0",    "443+",       "+ 443",
+                           "065536",  "65536", "99999", "4294967376", "18446744073709551696",
+                           "-1",      "-443",  " 443",  "443 ",       "443\n",
+                           "443\r\n", "443;",  "443.",  "4e2",        "0x50",
+                           "http",    "80:90", "80:",   ":80",        "80,90",
                            "\xd9\xa8"}) {
     BOOST_TEST(!read_app_address(default_pattern(), kId + ":" + port), base::escaped(port, 80));
   }
@@ -142,6 +167,37 @@ BOOST_AUTO_TEST_CASE(two_different_addresses_are_ambiguous_in_any_order) {
              kId + ":443");
 }
 
+BOOST_AUTO_TEST_CASE(two_ports_of_one_app_differ_only_where_the_redirect_has_a_port) {
+  for (const std::vector<std::string>& texts :
+       {std::vector{kId + ":8443", kId + ":443"}, std::vector{kId + ":443", kId + ":8443"}}) {
+    BOOST_TEST(selected(texts, PortUse::kInTarget) == "ambiguous");
+    BOOST_TEST(selected(texts, PortUse::kNone) == kId + ":443");
+  }
+  // The lowest as a number.
+  BOOST_TEST(selected({kId + ":1000", kId + ":999", kId + ":2"}, PortUse::kNone) == kId + ":2");
+  for (const PortUse port : {PortUse::kNone, PortUse::kInTarget}) {
+    BOOST_TEST(selected({kId + ":443", kId + ":80", kOtherId + ":80"}, port) == "ambiguous");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_strings_of_a_record_are_joined_else_the_first_counts_alone) {
+  const auto read = [](const std::vector<std::string>& strings) {
+    return selected({of_strings(strings)}, PortUse::kInTarget);
+  };
+  BOOST_TEST(read({kId + ":", "443"}) == kId + ":443");
+  BOOST_TEST(read({kId + ":44", "3"}) == kId + ":443");
+  BOOST_TEST(read({"", kId + ":443"}) == kId + ":443");
+  BOOST_TEST(read({kId + ":443", "junk"}) == kId + ":443");
+  BOOST_TEST(read({kId + ":443", " ", "", "junk"}) == kId + ":443");
+  BOOST_TEST(read({kId + ":+0443", "999"}) == kId + ":443");
+  BOOST_TEST(read({"junk", kId + ":443"}) == "malformed");
+  BOOST_TEST(read({kId + ":", "http"}) == "malformed");
+  BOOST_TEST(read({"", "junk"}) == "malformed");
+  BOOST_TEST(read({"v", "=spf1 -all"}) == "absent");
+  BOOST_TEST(selected({of_strings({kId + ":443", "junk"}), of_strings({kOtherId + ":443"})},
+                      PortUse::kNone) == "ambiguous");
+}
+
 BOOST_AUTO_TEST_CASE(the_first_thing_that_is_wrong_is_named) {
   struct Row {
     std::string text;
@@ -152,7 +208,8 @@ BOOST_AUTO_TEST_CASE(the_first_thing_that_is_wrong_is_named) {
            Row{kId + ":", AppAddressFault::kNoPort},
            Row{kId + ":http", AppAddressFault::kPortNoNumber},
            Row{kId + ":0x50", AppAddressFault::kPortNoNumber},
-           Row{kId + ":080", AppAddressFault::kPortZero},
+           Row{kId + ":+", AppAddressFault::kPortNoNumber},
+           Row{kId + ":+00", AppAddressFault::kPortZero},
            Row{kId + ":0", AppAddressFault::kPortZero},
            Row{kId + ":65536", AppAddressFault::kPortTooLarge},
            Row{kId + ":99999999999999999999", AppAddressFault::kPortTooLarge},
