@@ -10,6 +10,11 @@ std::string registrable_domain(const std::string& name) {
   return domain ? std::string(domain) : name;
 }
 
+bool is_public_suffix(const std::string& name) {
+  constexpr int kRules = PSL_TYPE_ANY | PSL_TYPE_NO_STAR_RULE;
+  return psl_is_public_suffix2(psl_builtin(), name.c_str(), kRules) != 0;
+}
+
 bool ends_in_public_suffix(const std::string& name) {
   constexpr int kRules = PSL_TYPE_ICANN | PSL_TYPE_NO_STAR_RULE;
   if (name.ends_with('.')) return false;

@@ -10,6 +10,11 @@ namespace http01::base {
 // in lower case, without a final dot.
 std::string registrable_domain(const std::string& name);
 
+// Whether the list names it, in its private part too ("co.uk", "github.io"): names directly below
+// it belong to strangers. Not by the rule that holds for top-level domains the list does not know.
+// Same form of name.
+bool is_public_suffix(const std::string& name);
+
 // In the list's ICANN section, which is what a CA asks of a redirect's host; a name that is itself
 // a public suffix does. Same form of name.
 bool ends_in_public_suffix(const std::string& name);

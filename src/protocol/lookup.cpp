@@ -6,6 +6,7 @@
 
 #include "base/ascii.h"
 #include "base/escape.h"
+#include "base/public_suffix.h"
 #include "protocol/gateway.h"
 
 namespace http01::protocol {
@@ -78,8 +79,11 @@ std::optional<Name> exact_name(const Policy& policy, const Name& domain) {
 // know the prefix as text: of one with dots the last label gets longer.
 std::optional<Name> wildcard_name(const Policy& policy, const Name& domain) {
   const Name parent = domain.parent();
-  // A wildcard record for a whole top-level domain would be nobody's to set.
-  if (!policy.wildcard || parent.label_count() < 2) return std::nullopt;
+  // Directly below a public suffix the record's name is anybody's to register, and it would speak
+  // for all others there.
+  if (!policy.wildcard || parent.label_count() < 2 || base::is_public_suffix(parent.text())) {
+    return std::nullopt;
+  }
   const auto prefix = Name::from_text(policy.record_prefix.text() + "-wildcard");
   return prefix ? join(*prefix, parent) : std::nullopt;
 }

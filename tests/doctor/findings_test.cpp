@@ -201,6 +201,16 @@ BOOST_AUTO_TEST_CASE(a_dns_wildcard_shines_through) {
   BOOST_TEST(delegated.found() == "");
 }
 
+BOOST_AUTO_TEST_CASE(below_a_public_suffix_no_wildcard_record_is_spoken_of) {
+  Case c;
+  c.domain = "me.github.io";
+  c.set("TXT _dstack-app-address-wildcard.github.io", txt({kAppId + ":443"}));
+  BOOST_TEST(has(c.found(), "fault txt-missing"));
+  for (const Finding& finding : c.findings()) {
+    BOOST_TEST(!has(finding.text + lines_of(finding), "-wildcard"), finding.text);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(the_other_names_of_the_record) {
   Case legacy;
   legacy.drop("TXT _dstack-app-address.app.example.com")

@@ -248,6 +248,31 @@ BOOST_AUTO_TEST_CASE(a_record_that_cannot_be_looked_up_does_not_fall_back_to_the
   }
 }
 
+// A stranger registered "_dstack-app-address-wildcard" there, and spoke for everyone else.
+BOOST_AUTO_TEST_CASE(a_wildcard_record_directly_below_a_public_suffix_is_never_asked_for) {
+  struct Row {
+    const char* domain;
+    const char* parent;
+    bool asked;
+  };
+  for (const Row& row : {
+           Row{"site.co.uk", "co.uk", false}, Row{"me.github.io", "github.io", false},
+           Row{"home.duckdns.org", "duckdns.org", false},
+           Row{"x.any.ck", "any.ck", false},  // by the list's *.ck
+           Row{"x.www.ck", "www.ck", true},   // its exception
+           Row{"app.site.co.uk", "site.co.uk", true}, Row{"app.me.github.io", "me.github.io", true},
+           Row{"app.example.com", "example.com", true},
+           Row{"app.example.test", "example.test", true},  // the list knows no such domain
+       }) {
+    const std::string name = std::string("_dstack-app-address-wildcard.") + row.parent;
+    const Zone zone{{{"TXT " + name, app()}, {std::string("CNAME ") + row.domain, to_gateway()}}};
+    const Story story = decided(default_policy(), get(row.domain, kPath), zone);
+    BOOST_TEST(story.answer == (row.asked ? kOk : "404 txt-missing"), row.domain);
+    BOOST_TEST((story.asked.find(name) != std::string::npos) == row.asked, row.domain);
+    BOOST_TEST((story.reply.response.body.find("-wildcard") == std::string::npos), row.domain);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(no_wildcard_record_of_a_top_level_domain_is_asked_for) {
   BOOST_TEST(decided(default_policy(), get("example.com", kPath), Zone{}).asked.find("wildcard") ==
              std::string::npos);
