@@ -151,6 +151,17 @@ class Adviser {
   }
 
   void service() {
+    for (const base::IpNetwork& network : config_.policy.metrics_from) {
+      if (network.prefix > 0) continue;
+      say("service.metrics_from",
+          network.text() + " is every address: the whole internet sees /metrics and /ready");
+    }
+    for (const std::string& host : config_.policy.relay_hosts) {
+      if (!Name::is_host_label(host)) continue;
+      say("service.hosts", host +
+                               " is a name of the relay anyway; listed here, it does not show "
+                               "/metrics and /ready");
+    }
     if (config_.policy.canary) canary(config_.policy.canary->text());
     if (!config_.state_file.empty()) state_file();
     if (config_.log.target != "stderr" && config_.log.target != "syslog") {

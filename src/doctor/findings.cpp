@@ -44,6 +44,7 @@ bool judge_refusal(const Evidence& evidence, Findings& found) {
                        "Too many look-ups are under way. Try again in a few seconds."});
       return false;
     case Reason::kOk:
+    case Reason::kForbidden:  // of pages, which nobody examines
     case Reason::kTxtMissing:
     case Reason::kTxtMalformed:
     case Reason::kTxtAmbiguous:

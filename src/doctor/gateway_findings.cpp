@@ -117,6 +117,7 @@ void judge_chain(const Policy& policy, const Evidence& evidence, const std::vect
     case Reason::kTooLong:
     case Reason::kTooLarge:
     case Reason::kDomainRefused:
+    case Reason::kForbidden:
     case Reason::kGatewayName:
     case Reason::kTxtMissing:
     case Reason::kTxtMalformed:

@@ -127,9 +127,9 @@ class Decision {
       case PathKind::kHealth:
         return Page::kHealth;
       case PathKind::kReady:
-        return Page::kReady;
+        return shows_state() ? Page::kReady : Page::kNone;
       case PathKind::kMetrics:
-        return Page::kMetrics;
+        return shows_state() ? Page::kMetrics : Page::kNone;
       case PathKind::kCheck:
         // Where the operator wants it, and at no one else's name.
         return policy_.public_check && request_.host.kind == HostKind::kRelay ? Page::kCheck
@@ -141,7 +141,23 @@ class Decision {
     return Page::kNone;
   }
 
+  // /ready and /metrics are at addresses and single labels only. A proxy on this machine, behind
+  // which every client looks like loopback, can tell those from names that lead here from anywhere.
+  bool shows_state() const {
+    return request_.host.kind == HostKind::kRelay && !request_.host.listed;
+  }
+
+  bool is_from_metrics_network() const {
+    const auto client = base::IpAddress::parse(request_.client);
+    return client && std::ranges::any_of(policy_.metrics_from, [&](const base::IpNetwork& network) {
+             return network.contains(*client);
+           });
+  }
+
   Step show(Page page) {
+    if ((page == Page::kReady || page == Page::kMetrics) && !is_from_metrics_network()) {
+      return refuse(Reason::kForbidden);
+    }
     if (page == Page::kReady) return ready();
     if (page == Page::kCheck && request_.method != "GET" && request_.method != "HEAD") {
       return refuse(Reason::kBadMethod);

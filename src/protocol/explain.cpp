@@ -54,6 +54,9 @@ std::optional<std::string> hint(const Policy& policy, const Request& request, Re
       return "Ask for a certificate for a domain of your own.";
     case Reason::kDomainRefused:
       return "Ask the operator of this relay to allow it.";
+    case Reason::kForbidden:
+      return "To show it to this client, add the address that the relay's log has as \"client\" to "
+             "service.metrics_from.";
     case Reason::kBadToken:
       return "A token is 1 to 128 of A-Z, a-z, 0-9, - and _.";
     case Reason::kOk:

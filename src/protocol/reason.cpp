@@ -24,6 +24,8 @@ constexpr base::EnumTable<Reason, ReasonInfo> kReasons{{{
      kStays, kSilent, kUnseen},
     {Reason::kDomainRefused, "domain-refused", HttpStatus::kForbidden,
      "this relay does not serve this domain", kStays, kBreadcrumb, kUnseen},
+    {Reason::kForbidden, "forbidden", HttpStatus::kForbidden,
+     "this page is for clients in service.metrics_from only", kStays, kSilent, kUnseen},
     {Reason::kGatewayName, "gateway-name", HttpStatus::kMisdirectedRequest,
      "names of the gateway itself get no challenge answered", kStays, kBreadcrumb, kUnseen},
     {Reason::kTxtMissing, "txt-missing", HttpStatus::kNotFound,

@@ -20,6 +20,7 @@ enum class Reason : std::uint8_t {
   kTooLong,
   kTooLarge,
   kDomainRefused,
+  kForbidden,
   kGatewayName,
   kTxtMissing,
   kTxtMalformed,

@@ -89,8 +89,9 @@ Host read_host(const Policy& policy, std::string_view value) {
   if (value.ends_with('.')) value.remove_suffix(1);
   const std::string text = base::lowered(value);
 
-  if (is_ip_literal(text) || Name::is_host_label(text) ||
-      std::ranges::find(policy.relay_hosts, text) != policy.relay_hosts.end()) {
+  const bool address = is_ip_literal(text);
+  host.listed = !address && std::ranges::find(policy.relay_hosts, text) != policy.relay_hosts.end();
+  if (address || host.listed || Name::is_host_label(text)) {
     host.kind = HostKind::kRelay;
   } else if (const auto name = Name::from_text(text);
              name && !text.ends_with('.') && name->is_domain() && has_record_name(policy, *name)) {

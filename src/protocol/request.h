@@ -35,9 +35,10 @@ enum class HostKind : std::uint8_t {
 
 struct Host {
   HostKind kind = HostKind::kBad;
-  Name name;         // of a kDomain
-  std::string text;  // lower case, without port and final dot; "" for kBad
-  std::string port;  // ":8081" as sent, or ""
+  Name name;            // of a kDomain
+  bool listed = false;  // a name of service.hosts, an address never is
+  std::string text;     // lower case, without port and final dot; "" for kBad
+  std::string port;     // ":8081" as sent, or ""
 };
 
 // The Host header's value, sorted.

@@ -35,6 +35,8 @@ FUZZ_TARGET(decide, octets) {
   const Reply& reply = story.reply;
 
   require_header_block(reply);
+  const std::string page = fault_of_page(policy, request, reply);
+  require(page.empty(), page);
   const std::string lines = fault_of_lines(reply);
   require(lines.empty(), lines + ": " + reply.response.body);
   if (!reply.response.location.empty()) {

@@ -85,6 +85,8 @@ FUZZ_TARGET(request, octets) {
   }
   const Reply& reply = std::get<Reply>(step);
   require(reply.page == Page::kNone || !request.fault, "a page for a request that is refused");
+  const std::string page = fault_of_page(policy(), request, reply);
+  require(page.empty(), page);
   const std::string lines = fault_of_lines(reply);
   require(lines.empty(), lines);
   if (reply.response.location.empty()) return;

@@ -82,6 +82,24 @@ inline std::string fault_of_challenge(const Policy& policy, const Request& reque
   return "";
 }
 
+// "" where /ready and /metrics are kept from strangers and at the relay's own addresses and labels,
+// else what is wrong. Of policies with the default metrics_from.
+inline std::string fault_of_page(const Policy& policy, const Request& request, const Reply& reply) {
+  if (reply.page != Page::kReady && reply.page != Page::kMetrics) return "";
+  const std::string& host = request.host.text;
+  const bool address =
+      host.starts_with('[') || (host.find('.') != std::string::npos &&
+                                host.find_first_not_of("0123456789.") == std::string::npos);
+  if (!address && host.find('.') != std::string::npos) return "shown at a domain";
+  if (!address && std::ranges::find(policy.relay_hosts, host) != policy.relay_hosts.end()) {
+    return "shown at a name of service.hosts";
+  }
+  // The loopback addresses of IPv6 may be written in many ways.
+  const std::string& client = request.client;
+  if (client.starts_with("127.") || client.find(':') != std::string::npos) return "";
+  return "shown to a stranger";
+}
+
 inline std::string fault_of_location(const Policy& policy, const Request& request,
                                      const Reply& reply) {
   const Response& response = reply.response;

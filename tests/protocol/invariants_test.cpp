@@ -36,6 +36,22 @@ BOOST_AUTO_TEST_CASE(a_redirect_leads_to_an_app_of_an_allowed_gateway_or_to_the_
   BOOST_TEST(breadcrumbs > 500u);
 }
 
+BOOST_AUTO_TEST_CASE(the_relays_state_is_shown_to_its_own_machine_and_at_no_domain) {
+  std::size_t shown = 0;
+  std::size_t refused = 0;
+  for (std::uint32_t seed = 0; seed < kWorlds; ++seed) {
+    const RandomCase world(seed);
+    const Request request = read_request(world.policy, world.raw);
+    const Reply reply = decided(world.policy, world.raw, world).reply;
+    const std::string fault = fault_of_page(world.policy, request, reply);
+    if (!fault.empty()) BOOST_ERROR("world " << seed << ": " << fault);
+    shown += reply.page == Page::kReady || reply.page == Page::kMetrics ? 1 : 0;
+    refused += reply.reason == Reason::kForbidden ? 1 : 0;
+  }
+  BOOST_TEST(shown > 5u);
+  BOOST_TEST(refused > 20u);
+}
+
 BOOST_AUTO_TEST_CASE(a_challenge_for_a_name_of_a_gateway_is_never_redirected) {
   std::size_t refused = 0;
   for (std::uint32_t seed = 0; seed < kWorlds / 2; ++seed) {

@@ -182,6 +182,10 @@ class RandomCase {
     raw.uri = dice.one_in(3) ? dice.of(kOthers) : dice.of(kChallenges);
     if (dice.one_in(20)) raw.uri += dice.octets(12);
     if (dice.one_in(40)) raw.host += dice.octets(4);
+    // From what has been drawn, so that octets that were found keep their meaning.
+    raw.client = raw.host.size() % 2 == 0  ? "127.0.0.1"
+                 : raw.uri.size() % 2 == 0 ? "192.0.2.7"
+                                           : "";
     raw.https = dice.one_in(6);
     raw.body_too_large = dice.one_in(50);
     return raw;

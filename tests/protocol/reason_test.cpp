@@ -29,6 +29,7 @@ constexpr Row kRows[] = {
     {Reason::kTooLong, "too-long", 414, false, false, true},
     {Reason::kTooLarge, "too-large", 413, false, false, true},
     {Reason::kDomainRefused, "domain-refused", 403, false, true, true},
+    {Reason::kForbidden, "forbidden", 403, false, false, true},
     {Reason::kGatewayName, "gateway-name", 421, false, true, true},
     {Reason::kTxtMissing, "txt-missing", 404, false, true},
     {Reason::kTxtMalformed, "txt-malformed", 502, false, true},

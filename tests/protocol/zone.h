@@ -86,6 +86,7 @@ inline RawRequest get(std::string_view host, std::string_view uri) {
   raw.method = "GET";
   raw.host = host;
   raw.uri = uri;
+  raw.client = "127.0.0.1";
   return raw;
 }
 

@@ -21,7 +21,7 @@ SHIPPED_SOCKET = "/run/http01-relay/relay.sock"
 _APACHE_MODULES = "/usr/lib/apache2/modules"
 # Those that Debian switches on for every Apache and the shipped site needs, and what the site's first lines
 # tell an operator to switch on.
-APACHE_MODULES = ("mpm_event", "authz_core", "authz_host", "alias", "env", "reqtimeout", "proxy", "proxy_fcgi")
+APACHE_MODULES = ("mpm_event", "authz_core", "alias", "env", "reqtimeout", "proxy", "proxy_fcgi")
 
 
 def open_files() -> int:

@@ -66,6 +66,13 @@ def _host(name: str, answer: Answer, host: str | None, version: str = "HTTP/1.1"
     return _request(name, answer, f"GET {CHALLENGE} {version}", host=host)
 
 
+# The relay itself as a Host may have it, where a proxy that makes every client look like loopback hides its pages.
+HIDDEN_HOSTS = (
+    "localhost", "LOCALHOST", "localhost:80", "localhost.", "LocalHost.:80", "x", "x.", "x:8081", "127.0.0.1",
+    "127.0.0.1:80", "127.0.0.1.", "192.0.2.1.:80", "[::1]", "[::1]:80", "[::ffff:127.0.0.1]", "[::ffff:127.0.0.1]:80",
+    "2130706433", "0x7f000001",
+)  # fmt: skip
+
 _GOOD = _redirect(APP + CHALLENGE)
 _BAD_HOST = Answer(400, "bad-host")
 _BAD_PATH = Answer(400, "bad-path")

@@ -122,12 +122,17 @@ def test_it_fits_the_image() -> None:
     assert writable
     assert mounts == {"/etc/http01-relay/http01-relay.toml", "/tmp"}
     assert "/tmp" in writable[1].split()
+    # What the entrypoint makes nothing of, lighttpd hands on to the relay.
+    lighttpd = (ENTRYPOINT.parent / "lighttpd.conf").read_text()
     for variable in container()["env"]:
-        assert f"${{{variable['name']}:-" in entrypoint
+        assert f"${{{variable['name']}:-" in entrypoint or f'"{variable["name"]}"' in lighttpd
 
 
 def test_the_relay_takes_its_configuration(workspace: Workspace) -> None:
     config = workspace.write("http01-relay.toml", documents()["ConfigMap"]["data"]["http01-relay.toml"])
-    checked = run("config", "-c", config)
-    assert (checked.returncode, said_of(checked)) == (0, [])
+    variables = {name: value for name, value in documents()["ConfigMap"]["data"].items() if name.isupper()}
+    checked = run("config", "-c", config, environment=variables)
+    assert (checked.returncode, said_of(checked)) == (0, ["environment: METRICS_FROM overrides the file"])
     assert "prod5.relay.example.net" in checked.stdout
+    # The container itself, and the nodes that probe it.
+    assert 'metrics_from = ["127.0.0.0/8", "::1", "10.0.0.0/8"]' in checked.stdout

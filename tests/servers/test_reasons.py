@@ -114,6 +114,11 @@ def test_a_cname_loop(start_injected: RelayFactory, injector: Injector, request:
     assert_refused(start_injected().challenge("one.loop.test"), 502, "cname-loop", "one.loop.test")
 
 
+@pytest.mark.parametrize("path", ["/metrics", "/ready"])
+def test_a_stranger_is_forbidden_the_relays_own_pages(relay: Relay, path: str) -> None:
+    assert_refused(relay.request(path, "localhost", client="192.0.2.7"), 403, "forbidden", "service.metrics_from")
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
 def test_only_get_and_head_for_challenges(web: Lighttpd, method: str) -> None:
     response = http_client.request(web.port, CHALLENGE, host="app.example.test", method=method)

@@ -19,6 +19,7 @@ from dns_servers import Nsd, Unbound
 from gateway import App, Gateway, LoopbackBlock
 from http_client import Response
 from injector import PREFIX, Behaviour, Injector
+from odd_requests import HIDDEN_HOSTS
 from pebble import Pebble
 from processes import REPOSITORY, Process, Workspace, wait_until
 from relay import CHALLENGE
@@ -213,9 +214,19 @@ def test_through_haproxy_all_is_as_before(world: World) -> None:
         wait_until(lambda site=site: len(site.decisions(app.domain)) == 2, "the relay's log")  # type: ignore[misc]
         assert all(" client=127.0.0.1 " in line for line in machine.site.decisions(app.domain))
 
-    # What only the machine itself may see is not shown because HAProxy asks.
-    for path in ("/metrics", "/ready"):
-        assert haproxy.get(path, "localhost").status == 403
+    # What only the machine itself may see is not shown because HAProxy asks, or a client on HAProxy's machine.
+    for path in ("/metrics", "/ready", "/metrics?x", "/metrics#x", "/metrics#", "http://localhost/metrics"):
+        for host in HIDDEN_HOSTS:
+            answer = haproxy.get(path, host)
+            assert answer.status in (400, 403) and answer.reason is None, (path, host)
+    for path in ("/%6detrics", "//metrics", "/metrics/", "/./metrics", "/a/../metrics"):
+        assert haproxy.get(path, "localhost").reason == "not-found", path
+    # Whichever of two names counts.
+    assert haproxy.get("http://localhost/metrics", app.domain).status in (400, 403)
+    assert haproxy.get(f"http://{app.domain}/metrics", "localhost").status in (400, 403)
+    # At a domain they are paths like any other.
+    for path in ("/metrics", "/ready", "/metrics?x"):
+        assert haproxy.get(path, app.domain.upper() + ".:80").location == f"https://{app.domain}{path}"
     # A refusal of the relay comes with its reason.
     unknown = haproxy.get(CHALLENGE, "unknown.example.test")
     assert (unknown.status, unknown.reason) == (404, "txt-missing")

@@ -1,5 +1,5 @@
-"""What the shipped configurations of the web servers promise beside the relay's answers: both versions of IP, who
-may see the pages for operators, what a slow client may cost, logs, a site beside the relay, a relay that dies."""
+"""What the shipped configurations of the web servers promise beside the relay's answers: both versions of IP, a
+client's own address, what a slow client may cost, logs, a site beside the relay, a relay that dies."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from zones import APP_ID, GATEWAY
 
 GOOD = f"https://{APP_ID}.{GATEWAY}{CHALLENGE}"
 
-# All of 127.0.0.0/8 is here; in these tests only 127.0.0.1 is "this machine", and 127.0.0.2 is a stranger's.
-STRANGER = "127.0.0.2"
-LOOPBACK = {"127.0.0.0/8": "127.0.0.1"}
+# All of 127.0.0.0/8 is here; in these tests the relay shows its pages to one of these addresses and to no other.
+EXEMPT, STRANGER = "127.0.0.2", "127.0.0.3"
+SEEN_BY = {"service": {"metrics_from": [f"{EXEMPT}/32", "::1"], "hosts": ["relay.example.test"]}}
 
 # How long a client may take for its request, in each file, and a second instead.
 PATIENCE = {
@@ -56,10 +56,8 @@ ACCESS_LOGS = {
 
 @pytest.fixture(scope="module")
 def servers(world: World) -> dict[str, Server]:
-    relay = start_relay(world.workspace, world.config())
-    return {
-        name: start_server(name, world.workspace, relay, extra_changes=LOOPBACK | PATIENCE[name]) for name in SERVERS
-    }
+    relay = start_relay(world.workspace, world.config(SEEN_BY))
+    return {name: start_server(name, world.workspace, relay, extra_changes=PATIENCE[name]) for name in SERVERS}
 
 
 def assert_redirects(server: Server) -> None:
@@ -75,23 +73,95 @@ def test_ipv6_is_served_too(servers: dict[str, Server], name: str) -> None:
     assert http_client.request(servers[name].port, "/metrics", host="[::1]", connect="::1").status == 200
 
 
+# ---- /metrics and /ready: the relay decides by the client's address, and the server has no part in it
+
+# The relay itself, as a Host may have it. A server may refuse some of them itself.
+PLAIN_HOSTS = ("localhost", "127.0.0.1", "x", "[::1]")
+ODD_HOSTS = (
+    "x.", "LOCALHOST:80", "localhost.", "localhost.:80", "127.0.0.1:80", "127.0.0.1.", "[::1]:80", "[::1].",
+    "[::ffff:127.0.0.1]", "2130706433", "0x7f000001",
+)  # fmt: skip
+# Never the relay's own pages, whoever asks: bad Hosts, and a name of service.hosts.
+OTHER_HOSTS = (
+    "127.1", "127.0.0.1..", "localhost..", "x..", "[127.0.0.1]", "[::1", "::1", "", "localhost, app.example.test",
+    "relay.example.test", "RELAY.example.test.:80",
+)  # fmt: skip
+# nginx takes what follows the first colon for a port.
+HOSTS_WITHOUT_A_PORT = ("localhost:x", "localhost:80:80", "127.0.0.1:-80")
+ODD_PATHS = (
+    "/metrics#x", "/metrics#", "/metrics/", "//metrics", "/./metrics", "/a/../metrics", "/%6detrics", "/metrics%3fx",
+    "/metrics%23", "/metrics%00", "/metrics;x", "/METRICS", "/metrics#/../x", "/x?/../metrics", "/metrics/../metrics",
+    "/metrics?/../x", "http://localhost/metrics", "http://localhost/metrics#x", "HTTP://127.0.0.1:80/metrics",
+    "http://[::1]/metrics", "http://localhost@x/metrics", "metrics", "http:/metrics",
+)  # fmt: skip
+
+
+def assert_hidden(response: http_client.Response, what: str) -> None:
+    assert response.status in (400, 403, 404), what
+    assert b"process_" not in response.body, what
+
+
 @pytest.mark.parametrize("name", SERVERS)
-def test_only_loopback_sees_metrics_and_ready(servers: dict[str, Server], name: str) -> None:
+def test_metrics_and_ready_are_seen_by_the_clients_of_metrics_from(servers: dict[str, Server], name: str) -> None:
     server = servers[name]
-    for path in ("/metrics", "/ready"):
-        assert server.get(path, "localhost").status == 200
-        assert server.get(path, "localhost", source=STRANGER).status == 403
-    # However it is written. The relay compares paths as they were sent, so most of these are none of its pages.
-    for form in (
-        "/metrics?x", "/metrics?", "/metrics#x", "/metrics#", "/metrics/", "//metrics", "/./metrics", "/a/../metrics",
-        "/%6detrics", "/metrics%3fx", "/metrics%23", "/metrics;x", "/METRICS", "http://localhost/metrics",
-        "http://localhost/metrics#x", "/metrics#/../x", "/x?/../metrics", "/metrics/../metrics", "/metrics?/../x",
-    ):  # fmt: skip
-        response = server.get(form, "localhost", source=STRANGER)
-        assert response.status in (400, 403, 404), form
-        assert b"process_" not in response.body, form
+    for host in PLAIN_HOSTS + ODD_HOSTS:
+        for path in ("/metrics", "/ready", "/metrics?x", "/metrics?"):
+            shown, refused = server.get(path, host, source=EXEMPT), server.get(path, host, source=STRANGER)
+            if host in ODD_HOSTS and shown.reason is None:
+                assert (shown.status, refused.status, refused.reason) == (400, 400, None), host
+                continue
+            assert (shown.status, shown.reason) == (200, "ok"), host
+            assert (b"process_" in shown.body) == path.startswith("/metrics"), host
+            assert (refused.status, refused.reason) == (403, "forbidden"), host
+    # A path is compared as it was sent, so most of these are none of its pages for anybody.
+    for path in ODD_PATHS:
+        assert_hidden(server.get(path, "localhost", source=STRANGER), path)
+        if "#" not in path and "?" not in path and ":" not in path:
+            assert_hidden(server.get(path, "localhost", source=EXEMPT), path)
+    for host in OTHER_HOSTS:
+        for source in (EXEMPT, STRANGER):
+            assert_hidden(server.get("/metrics", host, source=source), host)
+            assert_hidden(server.get("/ready", host, source=source), host)
+    for host in HOSTS_WITHOUT_A_PORT:
+        assert_hidden(server.get("/metrics", host, source=STRANGER), host)
     for path, host in (("/health", "localhost"), ("/", "localhost"), (CHALLENGE, "app.example.test")):
         assert server.get(path, host, source=STRANGER).status in (200, 307)
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_nothing_that_a_client_says_makes_it_another_client(servers: dict[str, Server], name: str) -> None:
+    said = {
+        header: EXEMPT
+        for header in ("X-Forwarded-For", "X-Real-IP", "Client-IP", "Remote-Addr", "Remote_Addr", "X-Client-IP")
+    } | {"Forwarded": f"for={EXEMPT}", "X-Forwarded-Host": "localhost"}
+    for host in ("localhost", "127.0.0.1"):
+        response = http_client.request(servers[name].port, "/metrics", host=host, headers=said, source=STRANGER)
+        assert (response.status, response.reason) == (403, "forbidden")
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_no_server_stands_between_a_domain_and_its_redirect(servers: dict[str, Server], name: str) -> None:
+    server = servers[name]
+    for path in ("/metrics", "/ready", "/metrics?x", "/metrics/", "//metrics", "/%6detrics", "/./ready"):
+        for source in (EXEMPT, STRANGER):
+            response = server.get(path, "app.example.test", source=source)
+            assert (response.status, response.location) == (307, f"https://app.example.test{path}")
+            response = server.get(path, "no-txt.example.test", source=source)
+            assert (response.status, response.reason) == (404, "txt-missing")
+    # Two names in one request: whichever counts, a stranger sees nothing of the relay's own.
+    for target, host in (
+        ("http://localhost/metrics", "app.example.test"), ("http://app.example.test/metrics", "localhost"),
+        ("http://127.0.0.1/ready", "app.example.test"),
+    ):  # fmt: skip
+        response = server.get(target, host, source=STRANGER)
+        assert response.status in (307, 400, 403)
+        assert b"process_" not in response.body
+    for host in ("localhost", "app.example.test"):
+        other = {"localhost": "app.example.test", "app.example.test": "localhost"}[host]
+        response = http_client.request(
+            server.port, "/metrics", host=host, headers={"Host": other}, source=STRANGER
+        )
+        assert_hidden(response, f"{host} and {other}")
 
 
 @pytest.mark.parametrize("name", SERVERS)
