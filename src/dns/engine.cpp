@@ -41,7 +41,7 @@ std::vector<bool> edns_of(const std::vector<Servers::Choice>& servers) {
 
 }  // namespace
 
-// Has its own copy of all it was begun with, so that a reload leaves it alone.
+// Has its own copy of all it was begun with, so that a reload of other settings leaves it alone.
 struct Engine::Lookup {
   Lookup(base::Loop& loop, Question asked, std::vector<Servers::Choice> choice,
          const Settings& settings, Ids& ids)
@@ -69,7 +69,8 @@ struct Engine::Lookup {
   Exchange exchange;
   base::Loop::TimerId timer = 0;
   bool overdue = false;
-  bool keep = false;  // the answer, in the cache
+  bool keep = false;      // the answer, in the cache
+  bool outdated = false;  // begun with servers that are no longer used
   std::vector<Waiter> waiters;
 };
 
@@ -81,7 +82,7 @@ Engine::Engine(base::Loop& loop, Settings settings, const CacheSettings& cache_s
       observer_(observer),
       cache_(cache_settings),
       resolv_conf_(std::move(resolv_conf)) {
-  servers_.set(settings_.servers);
+  use_servers(settings_.servers);
 }
 
 Engine::~Engine() {
@@ -91,10 +92,33 @@ Engine::~Engine() {
 
 void Engine::reconfigure(Settings settings, const CacheSettings& cache_settings) {
   settings_ = std::move(settings);
-  servers_.set(settings_.servers.empty() ? resolv_conf_.servers() : settings_.servers);
-  if (cache_settings == cache_settings_) return;
-  cache_settings_ = cache_settings;
-  cache_.reset(cache_settings);
+  if (cache_settings != cache_settings_) {
+    cache_settings_ = cache_settings;
+    cache_.reset(cache_settings);
+  }
+  if (settings_.servers.empty()) {
+    resolv_conf_.read(loop_.now());
+    use_servers(resolv_conf_.servers());
+  } else {
+    use_servers(settings_.servers);
+  }
+}
+
+// A server is replaced because it is broken or lies. What it has said must not outlive it, for the
+// cache's time or because somebody asks again before a look-up of its is over. Thousands may be
+// under way, so they begin again by and by, as those do whose try has run out of time.
+void Engine::use_servers(const std::vector<base::Endpoint>& endpoints) {
+  if (endpoints == endpoints_) return;
+  endpoints_ = endpoints;
+  servers_.set(endpoints);
+  cache_.reset(cache_settings_);
+  for (const auto& [question, lookup] : lookups_) {
+    lookup->exchange.close();
+    lookup->outdated = true;
+    loop_.cancel(lookup->timer);
+    lookup->timer = 0;
+    if (!lookup->overdue) run_out(*lookup);
+  }
 }
 
 bool Engine::cached(const Question& question, Answer& answer) {
@@ -139,7 +163,9 @@ Outcome Engine::leave(const Question& question, Ticket ticket) {
 }
 
 void Engine::start(const Question& question, std::vector<Waiter> waiters, bool keep) {
-  refresh_servers();
+  if (settings_.servers.empty() && resolv_conf_.refresh(loop_.now())) {
+    use_servers(resolv_conf_.servers());
+  }
   auto owned =
       std::make_unique<Lookup>(loop_, question, servers_.choose(loop_.now()), settings_, ids_);
   Lookup& lookup = *owned;
@@ -147,12 +173,6 @@ void Engine::start(const Question& question, std::vector<Waiter> waiters, bool k
   lookup.waiters = std::move(waiters);
   lookups_.emplace(question, std::move(owned));
   advance(lookup, lookup.query.on_start(loop_.now()));
-}
-
-void Engine::refresh_servers() {
-  if (settings_.servers.empty() && resolv_conf_.refresh(loop_.now())) {
-    servers_.set(resolv_conf_.servers());
-  }
 }
 
 // Does what the query says until there is something to wait for, or an end. The look-up may be gone
@@ -232,9 +252,19 @@ void Engine::retry_some() {
     const auto found = lookups_.find(overdue_.front());
     overdue_.pop_front();
     // Its answer may have come meanwhile, and it may have begun anew.
-    if (found != lookups_.end() && found->second->overdue) time_out(*found->second);
+    if (found == lookups_.end() || !found->second->overdue) continue;
+    found->second->outdated ? begin_again(*found->second) : time_out(*found->second);
   }
   if (!overdue_.empty()) overdue_timer_ = loop_.at(loop_.now(), [this] { retry_some(); });
+}
+
+// For those who wait; each of them has a deadline of its own.
+void Engine::begin_again(Lookup& lookup) {
+  const Question question = lookup.question;
+  const bool keep = lookup.keep;
+  std::vector<Waiter> waiters = std::exchange(lookup.waiters, {});
+  end(lookup, answer_of(lookup.query.so_far()));
+  if (!waiters.empty()) start(question, std::move(waiters), keep);
 }
 
 void Engine::time_out(Lookup& lookup) {

@@ -57,7 +57,9 @@ class Engine final : public Resolver {
   // More look-ups than this are not begun: kOverloaded. To join one is always possible.
   void set_max_sockets(std::size_t max_sockets) { max_sockets_ = max_sockets; }
 
-  // Holds for look-ups that begin from now on. Other cache settings: the cache begins empty.
+  // Holds for look-ups that begin from now on. Other cache settings: the cache begins empty. Other
+  // servers, whether the settings or resolv.conf name them: that too, and look-ups under way begin
+  // again, so nothing that the old ones have said or may yet say is used.
   void reconfigure(Settings settings, const CacheSettings& cache_settings);
 
   bool cached(const protocol::Question& question, protocol::Answer& answer) override;
@@ -84,13 +86,14 @@ class Engine final : public Resolver {
 
   void join_or_start(const protocol::Question& question, Waiter waiter, bool keep);
   void start(const protocol::Question& question, std::vector<Waiter> waiters, bool keep);
-  void refresh_servers();
+  void use_servers(const std::vector<base::Endpoint>& endpoints);
   void advance(Lookup& lookup, Next next);
   Exchange::Opened transmit(Lookup& lookup, const Send& order);
   void on_ready(Lookup& lookup);
   Next give_up_server(Lookup& lookup);
   void run_out(Lookup& lookup);
   void retry_some();
+  void begin_again(Lookup& lookup);
   void time_out(Lookup& lookup);
   void end(Lookup& lookup, const protocol::Answer& answer);
   void finish(Lookup& lookup, const protocol::Answer& answer);
@@ -105,9 +108,10 @@ class Engine final : public Resolver {
   Cache cache_;
   RandomIds ids_;
   ResolvConf resolv_conf_;
+  std::vector<base::Endpoint> endpoints_;  // of servers_
   Servers servers_;
   std::unordered_map<protocol::Question, std::unique_ptr<Lookup>, KeyedHash> lookups_;
-  std::deque<protocol::Question> overdue_;  // whose try has run out of time, in that order
+  std::deque<protocol::Question> overdue_;  // which are to be sent again, in that order
   base::Loop::TimerId overdue_timer_ = 0;
   std::deque<Delivery> deliveries_;
   std::array<std::uint8_t, kMaxMessage + 1> buffer_;

@@ -44,6 +44,10 @@ std::vector<base::Endpoint> parse_resolv_conf(std::string_view text) {
 
 bool ResolvConf::refresh(base::TimePoint now) {
   if (looked_ && now - *looked_ < kLookEvery) return false;
+  return read(now);
+}
+
+bool ResolvConf::read(base::TimePoint now) {
   const bool first = !looked_;
   looked_ = now;
   if (first) servers_ = parse_resolv_conf("");

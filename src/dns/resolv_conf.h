@@ -26,6 +26,8 @@ class ResolvConf {
   // Looks at the file at most once a second. True if servers() may have changed, and at first. A
   // file that is not there is taken to be on its way: what was read before stays.
   bool refresh(base::TimePoint now);
+  // Looks now. For a reload, which may come right after the change.
+  bool read(base::TimePoint now);
   const std::vector<base::Endpoint>& servers() const { return servers_; }
 
  private:

@@ -676,22 +676,81 @@ BOOST_AUTO_TEST_CASE(a_process_without_descriptors_is_overloaded) {
   BOOST_TEST(world.text() == "a");
 }
 
-BOOST_AUTO_TEST_CASE(a_reload_leaves_what_is_under_way_alone) {
+BOOST_AUTO_TEST_CASE(a_reload_with_the_same_servers_leaves_what_is_under_way_alone) {
   EngineFixture world;
-  DnsServer* first = nullptr;
-  first = &world.server([&](const Query& query) {
-    if (first->queries().size() == 2) first->send(query, query.text("old"));
+  DnsServer* server = nullptr;
+  server = &world.server([&](const Query& query) {
+    if (server->queries().size() == 2) server->send(query, query.text("a"));
   });
-  DnsServer* second = nullptr;
-  second = &world.server([&](const Query& query) { second->send(query, query.text("new")); });
-  const Settings both = world.settings;
-  world.settings.servers = {both.servers[0]};
   world.ask(kText);
-  world.engine().reconfigure({{both.servers[1]}, 150ms, 3, 450ms}, world.cache_settings);
+  world.engine().reconfigure({world.settings.servers, 5s, 1, 5s}, world.cache_settings);
   world.run_until(1);
-  BOOST_TEST(world.heard.at(0).answer.texts.at(0).text == "old");
-  BOOST_TEST(world.text(question("other.example")) == "new");
-  BOOST_TEST(first->queries().size() == 2u);
+  BOOST_TEST(world.heard.at(0).answer.texts.at(0).text == "a");
+  BOOST_TEST(server->queries().size() == 2u, "the second try is one of the old settings");
+}
+
+// Two servers of which the first is replaced by the second.
+class ReplacedServer : public EngineFixture {
+ public:
+  explicit ReplacedServer(DnsServer::Script script) : old(server(std::move(script))) {
+    fresh = &server([this](const Query& query) { fresh->send(query, query.text("new")); });
+    settings.servers.pop_back();
+  }
+  void replace() { engine().reconfigure({{fresh->endpoint()}, 150ms, 3, 450ms}, cache_settings); }
+
+  DnsServer& old;
+  DnsServer* fresh = nullptr;
+};
+
+// A resolver that had been poisoned was replaced, and its answers were served on.
+BOOST_AUTO_TEST_CASE(what_replaced_servers_have_said_is_forgotten) {
+  ReplacedServer* of = nullptr;
+  ReplacedServer world([&](const Query& query) { of->old.send(query, query.text("old")); });
+  of = &world;
+  BOOST_TEST(world.text() == "old");
+  BOOST_TEST(world.engine().cache_entries() == 1u);
+  world.replace();
+  BOOST_TEST(world.engine().cache_entries() == 0u);
+  BOOST_TEST(world.text() == "new");
+  BOOST_TEST(world.old.queries().size() == 1u);
+  // The same ones again are no reason to forget.
+  world.replace();
+  BOOST_TEST(world.engine().cache_entries() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(what_replaced_servers_may_yet_say_is_neither_used_nor_kept) {
+  ReplacedServer world([](const Query&) {});
+  world.ask(kText, 1);
+  world.ask(question("b.example"), 2);
+  world.run([&] { return world.old.queries_so_far().size() == 2; });
+  world.replace();
+  // It would be the answer of the first look-up, and of who joins it.
+  for (const Query& query : world.old.queries()) world.old.send(query, query.text("old"));
+  world.ask(kText, 3);
+  world.run_until(3);
+  for (const auto& heard : world.heard) BOOST_TEST(heard.answer.texts.at(0).text == "new");
+  BOOST_TEST(world.fresh->queries().size() == 2u, "one query a question");
+  BOOST_TEST(world.engine().in_flight() == 0u);
+  Answer cached;
+  BOOST_REQUIRE(world.engine().cached(kText, cached));
+  BOOST_TEST(cached.texts.at(0).text == "new");
+}
+
+BOOST_AUTO_TEST_CASE(a_look_up_at_replaced_servers_that_all_have_left_just_ends) {
+  ReplacedServer world([](const Query&) {});
+  world.ask(kText, 1);
+  world.run([&] { return world.old.queries_so_far().size() == 1; });
+  world.engine().leave(kText, 1);
+  world.replace();
+  world.run([&] { return world.engine().in_flight() == 0; });
+  BOOST_TEST(world.lookups.size() == 1u);
+  BOOST_TEST(world.fresh->queries_so_far().empty());
+}
+
+BOOST_AUTO_TEST_CASE(an_engine_may_go_with_look_ups_that_are_to_begin_again) {
+  ReplacedServer world([](const Query&) {});
+  for (int i = 0; i < 10; ++i) world.ask(question("n" + std::to_string(i) + ".example"));
+  world.replace();
 }
 
 BOOST_AUTO_TEST_CASE(other_cache_settings_begin_an_empty_cache) {
@@ -721,6 +780,33 @@ BOOST_AUTO_TEST_CASE(without_servers_those_of_the_machine_are_asked) {
   BOOST_TEST(world.text(question("b.example")) == "a");
   world.engine().reconfigure(world.settings, world.cache_settings);
   BOOST_TEST(world.text(question("c.example")) == "a");
+  std::filesystem::remove(path);
+}
+
+// They are other servers too, at a reload at once and else within the second.
+BOOST_AUTO_TEST_CASE(other_servers_of_the_machine_empty_the_cache) {
+  ReplacedServer* of = nullptr;
+  ReplacedServer world([&](const Query& query) { of->old.send(query, query.text("old")); });
+  of = &world;
+  const auto path = std::filesystem::temp_directory_path() /
+                    ("engine-test-" + std::to_string(::getpid()) + ".conf");
+  const auto write = [&](const DnsServer& server) {
+    const auto next = path.string() + ".next";
+    std::ofstream(next) << "nameserver 127.0.0.1:" << server.endpoint().port << "\n";
+    std::filesystem::rename(next, path);
+  };
+  write(world.old);
+  world.resolv_conf = path;
+  world.settings.servers.clear();
+  BOOST_TEST(world.text() == "old");
+  write(*world.fresh);
+  world.engine().reconfigure(world.settings, world.cache_settings);
+  BOOST_TEST(world.engine().cache_entries() == 0u);
+  BOOST_TEST(world.text() == "new");
+  // Written again and still the same.
+  write(*world.fresh);
+  world.engine().reconfigure(world.settings, world.cache_settings);
+  BOOST_TEST(world.engine().cache_entries() == 1u);
   std::filesystem::remove(path);
 }
 
