@@ -25,6 +25,7 @@ struct Config {
   Limits limits;
   std::string state_file;  // service.state_file, "" for none
   LogSettings log;
+  bool file_has_keys = false;  // the file sets one key at least, even if to its default
 };
 
 }  // namespace http01

@@ -21,9 +21,9 @@ std::string same(const std::string& text) { return text; }
 std::string name_text(const Name& name) { return name.text(); }
 
 template <class At>
-ConfigKey optional_domain(std::string_view table, std::string_view name, At at) {
+ConfigKey optional_domain(std::string_view table, std::string_view name, AllowsMore more, At at) {
   return text(
-      table, name, at,
+      table, name, more, at,
       [](std::string_view text) -> Result<std::optional<Name>> {
         if (text.empty()) return std::optional<Name>();
         auto domain = parse_domain(text);
@@ -52,13 +52,15 @@ void read_allow(const FileValue& value, Config& config, Problems& problems) {
   });
 }
 
-std::string write_allow(const Config& config) {
+std::vector<std::string> list_allow(const Config& config) {
   std::vector<std::string> texts;
   for (const Name& base : config.policy.gateways.bases) texts.push_back(base.text());
   for (const Name& parent : config.policy.gateways.wildcard_parents)
     texts.push_back("*." + parent.text());
-  return toml_list(texts);
+  return texts;
 }
+
+std::string write_allow(const Config& config) { return toml_list(list_allow(config)); }
 
 void read_aliases(const FileValue& value, Config& config, Problems& problems) {
   if (value.type != FileValue::Type::kTable) {
@@ -94,6 +96,14 @@ std::string write_aliases(const Config& config) {
   std::string lines;
   for (const auto& [target, base] : config.policy.gateways.aliases) {
     lines += toml_string(target.text()) + " = " + toml_string(base.text()) + "\n";
+  }
+  return lines;
+}
+
+std::vector<std::string> list_aliases(const Config& config) {
+  std::vector<std::string> lines;
+  for (const auto& [target, base] : config.policy.gateways.aliases) {
+    lines.push_back(target.text() + " = " + base.text());
   }
   return lines;
 }
@@ -183,103 +193,118 @@ std::vector<ConfigKey> build_keys() {
   constexpr std::int64_t kMaxAttempts = 10;
 
   std::vector<ConfigKey> keys;
-  keys.push_back({"gateways", "allow", read_allow, write_allow});
+  keys.push_back({"gateways", "allow", AllowsMore::kAdded, read_allow, write_allow, list_allow});
   keys.push_back(optional_domain(
-      "gateways", "fallback", [](auto& c) -> auto& { return c.policy.gateways.fallback; }));
+      "gateways", "fallback", AllowsMore::kSet,
+      [](auto& c) -> auto& { return c.policy.gateways.fallback; }));
   keys.push_back(flag(
-      "gateways", "match_addresses",
+      "gateways", "match_addresses", AllowsMore::kOn,
       [](auto& c) -> auto& { return c.policy.gateways.match_addresses; }));
   keys.push_back(text(
-      "gateways", "allow_regex", [](auto& c) -> auto& { return c.policy.gateways.regex; },
-      parse_allow_regex,
+      "gateways", "allow_regex", AllowsMore::kChanged,
+      [](auto& c) -> auto& { return c.policy.gateways.regex; }, parse_allow_regex,
       [](const std::optional<base::Pattern>& regex) {
         return regex ? regex->text() : std::string();
       }));
   keys.push_back(number(
-      "gateways", "capture_group", 0, kMaxCaptureGroup,
+      "gateways", "capture_group", AllowsMore::kChanged, 0, kMaxCaptureGroup,
       [](auto& c) -> auto& { return c.policy.gateways.capture_group; }));
-  keys.push_back({"gateways", "aliases", read_aliases, write_aliases, true});
+  keys.push_back(
+      {"gateways", "aliases", AllowsMore::kAdded, read_aliases, write_aliases, list_aliases, true});
 
   keys.push_back(text(
-      "app", "id_pattern", [](auto& c) -> auto& { return c.policy.app_id; }, parse_id_pattern,
-      [](const base::Pattern& pattern) { return pattern.text(); }));
+      "app", "id_pattern", AllowsMore::kChanged, [](auto& c) -> auto& { return c.policy.app_id; },
+      parse_id_pattern, [](const base::Pattern& pattern) { return pattern.text(); }));
 
   keys.push_back(text(
-      "redirect", "target", [](auto& c) -> auto& { return c.policy.target; }, parse_target,
-      [](const protocol::TargetTemplate& target) { return target.text(); }));
-  keys.push_back({"redirect", "status", read_status, [](const Config& c) {
+      "redirect", "target", AllowsMore::kNever, [](auto& c) -> auto& { return c.policy.target; },
+      parse_target, [](const protocol::TargetTemplate& target) { return target.text(); }));
+  keys.push_back({"redirect", "status", AllowsMore::kNever, read_status, [](const Config& c) {
                     return std::to_string(protocol::code(c.policy.redirect_status));
                   }});
   keys.push_back(choice(
-      "redirect", "other_paths", kOtherPaths,
+      "redirect", "other_paths", AllowsMore::kNever, kOtherPaths,
       [](auto& c) -> auto& { return c.policy.other_paths; }));
   keys.push_back(flag(
-      "redirect", "breadcrumb", [](auto& c) -> auto& { return c.policy.breadcrumb; }));
+      "redirect", "breadcrumb", AllowsMore::kNever,
+      [](auto& c) -> auto& { return c.policy.breadcrumb; }));
 
   keys.push_back(texts(
-      "domains", "allow", [](auto& c) -> auto& { return c.policy.domains_allow; }, parse_suffix,
-      name_text));
+      "domains", "allow", AllowsMore::kAddedOrEmptied,
+      [](auto& c) -> auto& { return c.policy.domains_allow; }, parse_suffix, name_text));
   keys.push_back(texts(
-      "domains", "deny", [](auto& c) -> auto& { return c.policy.domains_deny; }, parse_suffix,
-      name_text));
+      "domains", "deny", AllowsMore::kRemoved,
+      [](auto& c) -> auto& { return c.policy.domains_deny; }, parse_suffix, name_text));
 
   keys.push_back(texts(
-      "dns", "servers", [](auto& c) -> auto& { return c.dns.servers; }, parse_server,
-      [](const base::Endpoint& server) { return server.text(); }));
+      "dns", "servers", AllowsMore::kNever, [](auto& c) -> auto& { return c.dns.servers; },
+      parse_server, [](const base::Endpoint& server) { return server.text(); }));
   keys.push_back(number(
-      "dns", "timeout_ms", kMinTimeout, kMaxDeadline,
+      "dns", "timeout_ms", AllowsMore::kNever, kMinTimeout, kMaxDeadline,
       [](auto& c) -> auto& { return c.dns.timeout; }));
   keys.push_back(number(
-      "dns", "attempts", 1, kMaxAttempts, [](auto& c) -> auto& { return c.dns.attempts; }));
+      "dns", "attempts", AllowsMore::kNever, 1, kMaxAttempts,
+      [](auto& c) -> auto& { return c.dns.attempts; }));
   keys.push_back(number(
-      "dns", "deadline_ms", kMinTimeout, kMaxDeadline,
+      "dns", "deadline_ms", AllowsMore::kNever, kMinTimeout, kMaxDeadline,
       [](auto& c) -> auto& { return c.dns.deadline; }));
   keys.push_back(text(
-      "dns", "prefix", [](auto& c) -> auto& { return c.policy.record_prefix; }, parse_record_prefix,
-      name_text));
+      "dns", "prefix", AllowsMore::kNever, [](auto& c) -> auto& { return c.policy.record_prefix; },
+      parse_record_prefix, name_text));
   keys.push_back(flag(
-      "dns", "legacy_prefix", [](auto& c) -> auto& { return c.policy.legacy_prefix; }));
+      "dns", "legacy_prefix", AllowsMore::kNever,
+      [](auto& c) -> auto& { return c.policy.legacy_prefix; }));
   keys.push_back(flag(
-      "dns", "wildcard", [](auto& c) -> auto& { return c.policy.wildcard; }));
+      "dns", "wildcard", AllowsMore::kNever, [](auto& c) -> auto& { return c.policy.wildcard; }));
   keys.push_back(flag(
-      "dns", "require_dnssec", [](auto& c) -> auto& { return c.policy.require_dnssec; }));
+      "dns", "require_dnssec", AllowsMore::kOff,
+      [](auto& c) -> auto& { return c.policy.require_dnssec; }));
 
   keys.push_back(number(
-      "cache", "entries", 1, kMaxEntries, [](auto& c) -> auto& { return c.cache.entries; }));
+      "cache", "entries", AllowsMore::kNever, 1, kMaxEntries,
+      [](auto& c) -> auto& { return c.cache.entries; }));
   keys.push_back(number(
-      "cache", "max_ttl_s", 0, kDay, [](auto& c) -> auto& { return c.cache.max_ttl; }));
+      "cache", "max_ttl_s", AllowsMore::kNever, 0, kDay,
+      [](auto& c) -> auto& { return c.cache.max_ttl; }));
   keys.push_back(number(
-      "cache", "negative_ttl_s", 0, kDay, [](auto& c) -> auto& { return c.cache.negative_ttl; }));
+      "cache", "negative_ttl_s", AllowsMore::kNever, 0, kDay,
+      [](auto& c) -> auto& { return c.cache.negative_ttl; }));
 
   keys.push_back(number(
-      "limits", "in_flight", 1, kMany, [](auto& c) -> auto& { return c.limits.in_flight; }));
+      "limits", "in_flight", AllowsMore::kNever, 1, kMany,
+      [](auto& c) -> auto& { return c.limits.in_flight; }));
   keys.push_back(number(
-      "limits", "in_flight_per_client", 1, kMany,
+      "limits", "in_flight_per_client", AllowsMore::kNever, 1, kMany,
       [](auto& c) -> auto& { return c.limits.in_flight_per_client; }));
   keys.push_back(number(
-      "limits", "in_flight_per_domain", 1, kMany,
+      "limits", "in_flight_per_domain", AllowsMore::kNever, 1, kMany,
       [](auto& c) -> auto& { return c.limits.in_flight_per_domain; }));
 
   keys.push_back(texts(
-      "service", "hosts", [](auto& c) -> auto& { return c.policy.relay_hosts; }, parse_host, same));
+      "service", "hosts", AllowsMore::kNever, [](auto& c) -> auto& { return c.policy.relay_hosts; },
+      parse_host, same));
   keys.push_back(optional_domain(
-      "service", "canary", [](auto& c) -> auto& { return c.policy.canary; }));
+      "service", "canary", AllowsMore::kNever, [](auto& c) -> auto& { return c.policy.canary; }));
   keys.push_back(flag(
-      "service", "public_check", [](auto& c) -> auto& { return c.policy.public_check; }));
+      "service", "public_check", AllowsMore::kOn,
+      [](auto& c) -> auto& { return c.policy.public_check; }));
   keys.push_back(texts(
-      "service", "metrics_from", [](auto& c) -> auto& { return c.policy.metrics_from; },
-      parse_network, [](const base::IpNetwork& network) { return network.text(); }));
+      "service", "metrics_from", AllowsMore::kAdded,
+      [](auto& c) -> auto& { return c.policy.metrics_from; }, parse_network,
+      [](const base::IpNetwork& network) { return network.text(); }));
   keys.push_back(text(
-      "service", "state_file", [](auto& c) -> auto& { return c.state_file; }, parse_state_file,
-      same));
+      "service", "state_file", AllowsMore::kNever, [](auto& c) -> auto& { return c.state_file; },
+      parse_state_file, same));
 
   keys.push_back(text(
-      "log", "level", [](auto& c) -> auto& { return c.log.level; }, parse_log_level,
-      [](LogLevel level) { return std::string(kLogLevels[level].word); }));
+      "log", "level", AllowsMore::kNever, [](auto& c) -> auto& { return c.log.level; },
+      parse_log_level, [](LogLevel level) { return std::string(kLogLevels[level].word); }));
   keys.push_back(choice(
-      "log", "format", kLogFormats, [](auto& c) -> auto& { return c.log.format; }));
+      "log", "format", AllowsMore::kNever, kLogFormats,
+      [](auto& c) -> auto& { return c.log.format; }));
   keys.push_back(text(
-      "log", "target", [](auto& c) -> auto& { return c.log.target; }, parse_log_target, same));
+      "log", "target", AllowsMore::kNever, [](auto& c) -> auto& { return c.log.target; },
+      parse_log_target, same));
   return keys;
 }
 

@@ -2,6 +2,7 @@
 // read and how it is written, side by side, so that no key has one without the other.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -18,14 +19,30 @@ struct Problem {
 };
 using Problems = std::vector<Problem>;
 
+// Which new value of a key lets the relay serve or show more than the old one did. A reload warns
+// of those.
+enum class AllowsMore : std::uint8_t {
+  kNever,
+  kChanged,  // any other value: two patterns cannot be compared
+  kSet,      // any other text but ""
+  kOn,
+  kOff,
+  kAdded,           // an entry that was not in the list
+  kAddedOrEmptied,  // that, unless the list was empty; an empty list, which means all
+  kRemoved,         // an entry that is no longer in the list
+};
+
 struct ConfigKey {
   std::string_view table;  // "dns"
   std::string_view name;   // "timeout_ms"
+  AllowsMore allows_more;
 
   // Into the configuration if the value is right, else the problems with it.
   std::function<void(const FileValue&, Config&, Problems&)> read;
   // A TOML value; the body of the table for gateways.aliases, the one key that is a table.
   std::function<std::string(const Config&)> write;
+  // The entries of a list or table, as they are shown; not set for other keys.
+  std::function<std::vector<std::string>(const Config&)> list{};
   bool is_table = false;
 
   std::string full_name() const { return std::string(table) + "." + std::string(name); }

@@ -39,8 +39,8 @@ void each_text(const FileValue& value, Problems& problems, Take take) {
 }
 
 template <class At>
-ConfigKey flag(std::string_view table, std::string_view name, At at) {
-  return {table, name,
+ConfigKey flag(std::string_view table, std::string_view name, AllowsMore more, At at) {
+  return {table, name, more,
           [at](const FileValue& value, Config& config, Problems& problems) {
             if (value.type == FileValue::Type::kBoolean) {
               at(config) = value.boolean;
@@ -52,9 +52,9 @@ ConfigKey flag(std::string_view table, std::string_view name, At at) {
 }
 
 template <class At>
-ConfigKey number(std::string_view table, std::string_view name, std::int64_t least,
+ConfigKey number(std::string_view table, std::string_view name, AllowsMore more, std::int64_t least,
                  std::int64_t most, At at) {
-  return {table, name,
+  return {table, name, more,
           [=](const FileValue& value, Config& config, Problems& problems) {
             const std::string range = std::to_string(least) + " to " + std::to_string(most);
             if (value.type != FileValue::Type::kInteger) {
@@ -79,8 +79,9 @@ ConfigKey number(std::string_view table, std::string_view name, std::int64_t lea
 
 // parse: text -> Result of the value; print: the value -> text.
 template <class At, class Parse, class Print>
-ConfigKey text(std::string_view table, std::string_view name, At at, Parse parse, Print print) {
-  return {table, name,
+ConfigKey text(std::string_view table, std::string_view name, AllowsMore more, At at, Parse parse,
+               Print print) {
+  return {table, name, more,
           [=](const FileValue& value, Config& config, Problems& problems) {
             const std::string* text = text_of(value, problems);
             if (text == nullptr) return;
@@ -95,8 +96,16 @@ ConfigKey text(std::string_view table, std::string_view name, At at, Parse parse
 }
 
 template <class At, class Parse, class Print>
-ConfigKey texts(std::string_view table, std::string_view name, At at, Parse parse, Print print) {
-  return {table, name,
+ConfigKey texts(std::string_view table, std::string_view name, AllowsMore more, At at, Parse parse,
+                Print print) {
+  const auto list = [=](const Config& config) {
+    std::vector<std::string> printed;
+    for (const auto& value : at(config)) printed.push_back(print(value));
+    return printed;
+  };
+  return {table,
+          name,
+          more,
           [=](const FileValue& value, Config& config, Problems& problems) {
             auto& values = at(config);
             values.clear();
@@ -109,19 +118,16 @@ ConfigKey texts(std::string_view table, std::string_view name, At at, Parse pars
               }
             });
           },
-          [=](const Config& config) {
-            std::vector<std::string> printed;
-            for (const auto& value : at(config)) printed.push_back(print(value));
-            return toml_list(printed);
-          }};
+          [list](const Config& config) { return toml_list(list(config)); },
+          list};
 }
 
 // One word of a few.
 template <class Value, class At>
-ConfigKey choice(std::string_view table, std::string_view name, const base::EnumWords<Value>& words,
-                 At at) {
+ConfigKey choice(std::string_view table, std::string_view name, AllowsMore more,
+                 const base::EnumWords<Value>& words, At at) {
   return text(
-      table, name, at,
+      table, name, more, at,
       [words](std::string_view text) -> base::Result<Value> {
         for (const auto& row : words) {
           if (row.word == text) return row.id;

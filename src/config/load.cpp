@@ -126,6 +126,8 @@ void Reading::read_table(const FileValue& table) {
       add(item.key_place, name, unknown_key(table.key, item.key));
       continue;
     }
+    // A table's head without a line below it sets nothing.
+    if (!key->is_table || !item.items.empty()) config_.file_has_keys = true;
     Problems problems;
     key->read(item, config_, problems);
     for (const Problem& problem : problems) add(problem.place, name, problem.text);
@@ -245,12 +247,18 @@ Result<std::string, ReadFault> read_text(const std::string& path, Reads reads) {
 }
 
 Result<Config, ConfigFaults> load(const std::string& option, const Environment& environment,
-                                  Reads reads) {
+                                  Reads reads, bool needs_keys) {
   const std::string path = config_path(option, environment);
-  const bool may_be_missing = option.empty() && !is_set(environment, "HTTP01_RELAY_CONFIG");
+  const bool may_be_missing =
+      !needs_keys && option.empty() && !is_set(environment, "HTTP01_RELAY_CONFIG");
 
   const auto text = read_text(path, reads);
-  if (text) return parse_config(text.value(), path, environment);
+  if (text) {
+    auto config = parse_config(text.value(), path, environment);
+    if (!config || !needs_keys || config->file_has_keys) return config;
+    return Failure{
+        ConfigFaults{path + ": sets no key any more, and the running configuration has some"}};
+  }
   auto of_environment = parse_config("", path, environment);
   if (may_be_missing && text.error().missing) return of_environment;
   ConfigFaults faults{path + ": " + text.error().text};
@@ -269,12 +277,12 @@ std::string config_path(const std::string& option, const Environment& environmen
 
 Result<Config, ConfigFaults> load_config(const std::string& option,
                                          const Environment& environment) {
-  return load(option, environment, Reads::kFirst);
+  return load(option, environment, Reads::kFirst, false);
 }
 
 Result<Config, ConfigFaults> reload_config(const std::string& option,
-                                           const Environment& environment) {
-  return load(option, environment, Reads::kAgain);
+                                           const Environment& environment, const Config& running) {
+  return load(option, environment, Reads::kAgain, running.file_has_keys);
 }
 
 Result<Config, ConfigFaults> parse_config(std::string_view text, const std::string& file,

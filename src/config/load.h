@@ -19,9 +19,11 @@ base::Result<Config, ConfigFaults> load_config(const std::string& option,
                                                const Environment& environment);
 
 // The same again, while serving: never waits. A pipe was read to its end the first time, and would
-// be taken for an empty file: what is no regular file is a fault.
+// be taken for an empty file: what is no regular file is a fault. So is a file that is gone or sets
+// no key, if `running` has come from one that did: it was lost, and nobody wants the defaults.
 base::Result<Config, ConfigFaults> reload_config(const std::string& option,
-                                                 const Environment& environment);
+                                                 const Environment& environment,
+                                                 const Config& running);
 
 // Which file that is.
 std::string config_path(const std::string& option, const Environment& environment);

@@ -32,6 +32,8 @@ struct LogSettings {
   LogLevel level = LogLevel::kInfo;
   LogFormat format = LogFormat::kText;
   std::string target = "stderr";  // "stderr", "syslog" or a file's path
+
+  bool operator==(const LogSettings&) const = default;
 };
 
 }  // namespace http01

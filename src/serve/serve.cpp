@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/loop.h"
+#include "config/changes.h"
 #include "config/load.h"
 #include "doctor/interfaces.h"
 #include "serve/confine.h"
@@ -62,8 +63,8 @@ class Server {
     }
     loop_.on_signal(SIGHUP, [this] { reload(); });
     loop_.on_signal(SIGUSR1, [this] { reopen_log(); });
-    // Which cannot be asked for any more after this.
-    if (service_.config().policy.public_check) doctor::public_interface_addresses();
+    // Which cannot be asked for any more after this, and a reload may turn service.public_check on.
+    doctor::public_interface_addresses();
     if (const auto confined = confine(); !confined) {
       log_.warn("not confined: " + confined.error());
     }
@@ -98,7 +99,7 @@ class Server {
   }
 
   void reload() {
-    auto config = reload_config(config_option_, process_environment());
+    auto config = reload_config(config_option_, process_environment(), service_.config());
     if (!config) {
       // Whoever has moved the log away is not to wait for a right configuration.
       reopen_log();
@@ -106,14 +107,26 @@ class Server {
       log_.error("configuration: not reloaded, the old one stays");
       return;
     }
+    const auto changes = config_changes(service_.config(), *config);
+    const bool other_log = service_.config().log != config->log;
+    // Where the operator looks, should the log's own settings be among what was lost.
+    if (other_log) log_changes(changes);
     service_.reconfigure(std::move(*config));
     reopen_log();
+    log_changes(changes);
     service_.open_state_file();
     fit_limits();
     const std::string path = config_path(config_option_, process_environment());
     const bool is_there = ::access(path.c_str(), F_OK) == 0;
     log_.info("configuration reloaded" +
               (is_there ? std::string() : ": " + path + " is not there, the defaults hold"));
+  }
+
+  void log_changes(const std::vector<ConfigChange>& changes) {
+    for (const ConfigChange& change : changes) {
+      const std::string line = "configuration: " + change.text;
+      change.allows_more ? log_.warn(line) : log_.info(line);
+    }
   }
 
   void reopen_log() {

@@ -208,7 +208,7 @@ BOOST_AUTO_TEST_CASE(the_default_file_may_be_missing_but_not_unreadable) {
   const rlimit none{0, before.rlim_max};
   BOOST_REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
   const auto first = load_config("", kNothing);
-  const auto again = reload_config("", kNothing);
+  const auto again = reload_config("", kNothing, Config{});
   BOOST_REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
   for (const auto* const config : {&first, &again}) {
     BOOST_REQUIRE(!*config);
@@ -236,13 +236,50 @@ BOOST_AUTO_TEST_CASE(what_is_no_regular_file_is_read_once) {
   const std::string named = directory.path("pipe");
   BOOST_REQUIRE(::mkfifo(named.c_str(), 0600) == 0);
   for (const std::string& once : {path, named, directory.path("")}) {
-    const auto again = reload_config(once, kNothing);
+    const auto again = reload_config(once, kNothing, *first);
     BOOST_REQUIRE(!again);
     BOOST_TEST(again.error().at(0) == once + ": cannot be read again: not a regular file");
   }
-  const auto file = reload_config(directory.file("one.toml", text), kNothing);
+  const auto file = reload_config(directory.file("one.toml", text), kNothing, *first);
   BOOST_REQUIRE(bool(file));
   BOOST_TEST(file->dns.attempts == 5u);
+}
+
+// A disk that was full, or a "git checkout" without the file: a reload then was the defaults.
+BOOST_AUTO_TEST_CASE(a_reload_takes_no_lost_file_for_the_defaults) {
+  const TemporaryDirectory directory;
+  const auto running = parse_config("[domains]\ndeny = [\"evil.test\"]\n", "f", kNothing);
+  BOOST_REQUIRE(running->file_has_keys);
+  for (const char* const text :
+       {"", "\n", "# deny = []\n", "[domains]\n[dns]\n", "[gateways.aliases]\n"}) {
+    const std::string path = directory.file("lost.toml", text);
+    const auto again = reload_config(path, kNothing, *running);
+    BOOST_TEST_CONTEXT(text) BOOST_REQUIRE(!again);
+    BOOST_TEST(again.error().at(0) ==
+               path + ": sets no key any more, and the running configuration has some");
+    // Who started with the defaults may go on with them.
+    BOOST_TEST(bool(reload_config(path, kNothing, *load_config(path, kNothing))), text);
+  }
+  // One key is a configuration, even if it only says what holds anyway.
+  for (const char* const text : {"[domains]\ndeny = []\n", "dns.attempts = 3\n",
+                                 "[gateways.aliases]\n\"a.test\" = \"b.test\"\n"}) {
+    BOOST_TEST(bool(reload_config(directory.file("a.toml", text), kNothing, *running)), text);
+  }
+  // The variables are no file.
+  const std::string empty = directory.file("empty.toml", "");
+  const auto variables = environment_of({{"FALLBACK_GATEWAY_DOMAIN", "gateway.test"}});
+  BOOST_TEST(!reload_config(empty, variables, *running));
+}
+
+BOOST_AUTO_TEST_CASE(the_default_file_may_not_go_while_its_keys_are_in_use) {
+  const std::string path = config_path("", kNothing);
+  if (fs::exists(path)) return;  // this machine's own
+  Config running;
+  BOOST_TEST(bool(reload_config("", kNothing, running)));
+  running.file_has_keys = true;
+  const auto again = reload_config("", kNothing, running);
+  BOOST_REQUIRE(!again);
+  BOOST_TEST(again.error().at(0) == path + ": cannot be read: No such file or directory");
 }
 
 BOOST_AUTO_TEST_CASE(the_option_comes_before_the_variable) {

@@ -193,25 +193,37 @@ def test_another_resolv_conf_is_noticed(
 
 
 @as_root
-def test_a_reload_says_that_the_configuration_has_gone(workspace: Workspace, dns: QuickDns) -> None:
+def test_a_configuration_that_has_gone_is_not_the_defaults(workspace: Workspace, dns: QuickDns) -> None:
     """The one file that may be missing is where it is by default: again an /etc of the test's own."""
     etc = workspace.fresh("etc")
     config = etc / "http01-relay" / "http01-relay.toml"
     config.parent.mkdir(parents=True)
-    config.write_text(config_text(dns.server, {"redirect": {"status": 302}}))
+    text = config_text(dns.server, {"redirect": {"status": 302}})
+    config.write_text(text)
     script = f"mount --bind {etc} /etc && exec \"$0\" \"$@\""
     probe = subprocess.run(["/usr/bin/unshare", "-m", "/bin/true"], capture_output=True, text=True, check=False)
     if probe.returncode != 0:
         pytest.skip(f"no mount name space here: {probe.stderr.strip()}")
     process, address = start(workspace, "/usr/bin/unshare", "-m", "/bin/sh", "-c", script, RELAY)
+
+    def reload(line: str) -> None:
+        process.signal(signal.SIGHUP)
+        wait_until(lambda: line in process.output(), "the reload")
+
+    reload('configuration reloaded"')
+    config.unlink()
+    reload("http01-relay.toml: cannot be read: No such file or directory")
+    assert "not reloaded, the old one stays" in process.output()
     with begin(address, "n1") as waiting:
         assert waiting.read_response().status == 302
-    process.signal(signal.SIGHUP)
-    wait_until(lambda: 'configuration reloaded"' in process.output(), "the reload")
+    config.write_text(text.replace("302", "308"))
+    reload("redirect.status: was 302, now 308")
+
+    # Who has begun with the defaults may go on with them.
     config.unlink()
-    process.signal(signal.SIGHUP)
-    gone = "configuration reloaded: /etc/http01-relay/http01-relay.toml is not there, the defaults hold"
-    wait_until(lambda: gone in process.output(), "the reload")
+    process, _ = start(workspace, "/usr/bin/unshare", "-m", "/bin/sh", "-c", script, RELAY)
+    wait_until(lambda: "serving" in process.output(), "it to serve")
+    reload("configuration reloaded: /etc/http01-relay/http01-relay.toml is not there, the defaults hold")
 
 
 # ---- what a machine runs out of, and what it loses
