@@ -276,10 +276,12 @@ void Engine::finish(Lookup& lookup, const Answer& answer) {
   // Silence is an answer only to those who have had all of their time.
   std::vector<Waiter> joined_later;
   if (answer.outcome == Outcome::kTimeout) {
-    const auto later = std::ranges::stable_partition(
-        lookup.waiters, [&](const Waiter& waiter) { return waiter.joined <= lookup.started; });
-    joined_later.assign(later.begin(), later.end());
-    lookup.waiters.erase(later.begin(), later.end());
+    std::vector<Waiter>& waiters = lookup.waiters;
+    const auto later = std::stable_partition(
+        waiters.begin(), waiters.end(),
+        [&](const Waiter& waiter) { return waiter.joined <= lookup.started; });
+    joined_later.assign(later, waiters.end());
+    waiters.erase(later, waiters.end());
   }
   const Question question = lookup.question;
   const bool keep = lookup.keep;
