@@ -8,6 +8,8 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from processes import family_of, loopback
+
 TYPES = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "TXT": 16, "AAAA": 28, "OPT": 41}
 TYPE_NAMES = {number: name for name, number in TYPES.items()}
 
@@ -124,10 +126,11 @@ def probe(port: int, name: str, record_type: str) -> bool:
         + encode_name(name)
         + struct.pack("!HH", TYPES[record_type], 1)
     )
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+    host = loopback()
+    with socket.socket(family_of(host), socket.SOCK_DGRAM) as udp:
         udp.settimeout(0.5)
         try:
-            udp.connect(("127.0.0.1", port))
+            udp.connect((host, port))
             udp.send(packet)
             answer = udp.recv(4096)
         except OSError:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from dns_message import probe
-from processes import NotReady, Process, Workspace, free_port
+from processes import NotReady, Process, Workspace, free_port, loopback
 
 # The root, so that every name outside the tests' zones does not exist instead of failing.
 ROOT_ZONE = """
@@ -50,7 +50,7 @@ class Nsd:
     def _write(self, directory: Path, port: int) -> Path:
         config = f"""
 server:
-    ip-address: 127.0.0.1@{port}
+    ip-address: {loopback()}@{port}
     server-count: 1
     username: ""
     chroot: ""
@@ -90,17 +90,18 @@ class Unbound:
 
     @property
     def server(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"127.0.0.1:{self.port}" if loopback() == "127.0.0.1" else f"[::1]:{self.port}"
 
     @staticmethod
     def _config(workspace: Workspace, port: int, nsd: Nsd, forward: Mapping[str, int]) -> str:
+        host = loopback()
         config = f"""
 server:
-    interface: 127.0.0.1
+    interface: {host}
     port: {port}
-    outgoing-interface: 127.0.0.1
-    access-control: 127.0.0.0/8 allow
-    do-ip6: no
+    outgoing-interface: {host}
+    access-control: {host} allow
+    do-ip{"6" if host == "127.0.0.1" else "4"}: no
     username: ""
     chroot: ""
     directory: "{workspace.path}"
@@ -119,7 +120,7 @@ remote-control:
 """
         for origin in nsd.zones:
             if origin != ".":
-                config += f'stub-zone:\n    name: "{origin}"\n    stub-addr: 127.0.0.1@{nsd.port}\n'
+                config += f'stub-zone:\n    name: "{origin}"\n    stub-addr: {host}@{nsd.port}\n'
         for zone, target in ({".": nsd.port} | dict(forward)).items():
-            config += f'forward-zone:\n    name: "{zone}"\n    forward-addr: 127.0.0.1@{target}\n'
+            config += f'forward-zone:\n    name: "{zone}"\n    forward-addr: {host}@{target}\n'
         return config

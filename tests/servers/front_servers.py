@@ -80,10 +80,10 @@ def apache_substitutions(workspace: Path, port: int, socket: str) -> dict[str, s
     }
 
 
-def apache_frame(workspace: Path, port: int) -> str:
+def apache_frame(workspace: Path, port: int, listen: str = "") -> str:
     """What stands around a site in Debian's apache2.conf and ports.conf, as far as it matters here."""
     modules = "".join(f"LoadModule {name}_module {_APACHE_MODULES}/mod_{name}.so\n" for name in APACHE_MODULES)
-    ipv6 = f"Listen [::1]:{port}\n" if has_ipv6() else ""
+    listen = listen or f"Listen 127.0.0.1:{port}\n" + (f"Listen [::1]:{port}\n" if has_ipv6() else "")
     user = "User www-data\nGroup www-data\n" if os.geteuid() == 0 else ""
     return f"""
 ServerRoot {workspace}
@@ -92,8 +92,7 @@ DefaultRuntimeDir {workspace}
 ServerName localhost
 ErrorLog {workspace}/apache-{port}-main-error.log
 LogLevel warn
-Listen 127.0.0.1:{port}
-{ipv6}{user}{modules}
+{listen}{user}{modules}
 """
 
 

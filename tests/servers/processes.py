@@ -4,6 +4,7 @@ dies, its output in a file, ready only once it answers."""
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import random
 import signal
@@ -66,26 +67,43 @@ _PORTS = range(12_000 + WORKER * 1_250, 12_000 + (WORKER + 1) * 1_250)
 _next_port = random.randrange(len(_PORTS))
 
 
+def loopback() -> str:
+    """This machine's own address: 127.0.0.1, or ::1 in a network namespace without IPv4."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("127.0.0.1", 0))
+        except OSError as error:
+            if error.errno != errno.EADDRNOTAVAIL:
+                raise
+            return "::1"
+    return "127.0.0.1"
+
+
+def family_of(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
 def free_port() -> int:
     """A loopback port that nobody has at this moment, neither TCP nor UDP, and that this has not given to another
     server, which may not have it yet."""
     global _next_port
+    host = loopback()
     for _ in _PORTS:
         port = _PORTS[_next_port % len(_PORTS)]
         _next_port += 1
-        if _is_free(port):
+        if _is_free(host, port):
             return port
     raise NotReady(f"none of the ports {_PORTS} is free")
 
 
-def _is_free(port: int) -> bool:
+def _is_free(host: str, port: int) -> bool:
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-        with socket.socket(socket.AF_INET, kind) as probe:
+        with socket.socket(family_of(host), kind) as probe:
             if kind == socket.SOCK_STREAM:
                 # As the servers do: connections that have ended keep a port busy for a minute.
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("127.0.0.1", port))
+                probe.bind((host, port))
             except OSError:
                 return False
     return True
@@ -216,7 +234,7 @@ def answers_at(address: tuple[str, int] | str) -> bool:
     if isinstance(address, str):
         probe = socket.socket(socket.AF_UNIX)
     else:
-        probe = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+        probe = socket.socket(family_of(address[0]))
     with probe:
         probe.settimeout(1)
         return probe.connect_ex(address) == 0

@@ -17,9 +17,10 @@ SHIPPED = REPOSITORY / "deploy" / "lighttpd"
 
 def has_ipv6() -> bool:
     try:
-        return Path("/proc/net/if_inet6").read_text().startswith("0" * 31 + "1 ")
+        addresses = Path("/proc/net/if_inet6").read_text().splitlines()
     except OSError:
         return False
+    return any(line.startswith("0" * 31 + "1 ") for line in addresses)
 
 
 def substitutions(workspace: Path, port: int, relay: Path, config: Path, address: str) -> dict[str, str]:
