@@ -6,6 +6,7 @@
 
 #include "base/escape.h"
 #include "base/ip_address.h"
+#include "base/ip_network.h"
 #include "dns/resolv_conf.h"
 #include "protocol/name.h"
 #include "protocol/target.h"
@@ -79,6 +80,10 @@ void address(std::string_view octets) {
   if (const auto parsed = base::Endpoint::parse(text, 53)) {
     require(base::Endpoint::parse(parsed->text(), 1) == parsed,
             "an endpoint reads back as another");
+  }
+  if (const auto parsed = base::IpNetwork::parse(text)) {
+    require(base::IpNetwork::parse(parsed->text()) == parsed, "a network reads back as another");
+    require(parsed->contains(parsed->address), "a network without its first address");
   }
   require(!dns::parse_resolv_conf(text).empty(), "no name server at all");
 }
