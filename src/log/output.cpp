@@ -9,19 +9,21 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
-#include <filesystem>
-#include <system_error>
 #include <utility>
 
 #include "base/ascii.h"
 #include "base/fd.h"
 #include "base/posix.h"
+#include "base/trusted_path.h"
 
 namespace http01 {
 namespace {
 
 // A pipe takes this much as a whole, even if other processes write to it too.
 constexpr std::size_t kMaxWrite = PIPE_BUF;
+
+// It names clients and their domains: for its owner and group, whatever the umask.
+constexpr mode_t kFileMode = 0640;
 
 // Whole lines from the beginning, as many as go into one write.
 std::string_view next_write(std::string_view lines) {
@@ -98,17 +100,16 @@ class SyslogOutput final : public LogOutput {
   bool opened_ = false;
 };
 
-std::string open_error(const std::string& path, int error) {
+std::string open_error(const std::string& path, const base::OpenFailure& failure) {
   struct stat file {};
-  const bool is_pipe = error == ENXIO && ::stat(path.c_str(), &file) == 0 && S_ISFIFO(file.st_mode);
-  return path + ": " + (is_pipe ? "a pipe that nobody reads" : base::error_text(error));
+  const bool is_pipe =
+      failure.error == ENXIO && ::stat(path.c_str(), &file) == 0 && S_ISFIFO(file.st_mode);
+  return path + ": " + (is_pipe ? "a pipe that nobody reads" : failure.text);
 }
 
 }  // namespace
 
 base::Result<LogOutput::Pointer> LogOutput::open_file(const std::string& path) {
-  std::error_code ignored;
-  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
   struct stat file {};
   if (::stat(path.c_str(), &file) == 0 && S_ISBLK(file.st_mode)) {
     return base::Failure{path + ": a disk, not a file"};
@@ -116,9 +117,9 @@ base::Result<LogOutput::Pointer> LogOutput::open_file(const std::string& path) {
   // Without these flags, opening a pipe would wait for its reader, and a terminal would become the
   // terminal that controls this process.
   constexpr int kFlags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-  base::Fd fd(::open(path.c_str(), kFlags, 0666));
-  if (!fd) return base::Failure{open_error(path, errno)};
-  return Pointer(std::make_shared<DescriptorOutput>(std::move(fd)));
+  auto fd = base::open_trusted(path, kFlags, kFileMode);
+  if (!fd) return base::Failure{open_error(path, fd.error())};
+  return Pointer(std::make_shared<DescriptorOutput>(std::move(*fd)));
 }
 
 LogOutput::Pointer LogOutput::standard_error() { return descriptor(STDERR_FILENO); }

@@ -18,8 +18,9 @@ class LogOutput {
 
   static constexpr std::chrono::milliseconds kForever{-1};
 
-  // Creates the file, and its directory, if they are missing. Never waits: a pipe without a reader
-  // is a failure.
+  // Creates the file, and its directory, if they are missing; nobody but its owner and group may
+  // read it, whatever the umask. Never waits: a pipe without a reader is a failure. So is a
+  // symbolic link, anywhere in the path, that belongs to neither root nor this process's user.
   static base::Result<Pointer> open_file(const std::string& path);
   static Pointer standard_error();
   // Each line must begin with its priority, "<6>"; the connection is made when the first is
