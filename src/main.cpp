@@ -5,8 +5,11 @@
 
 #include <csignal>
 #include <cstdio>
+#include <exception>
+#include <new>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 #include "base/loop.h"
 #include "check.h"
@@ -24,7 +27,7 @@ namespace {
 using namespace http01;
 
 // Not by <iostream>: its objects are set up at every start, and under CGI each request is one.
-void print(std::FILE* to, const std::string& text) { std::fwrite(text.data(), 1, text.size(), to); }
+void print(std::FILE* to, std::string_view text) { std::fwrite(text.data(), 1, text.size(), to); }
 
 // A listing or a verdict that did not get out, because the disk is full say, is no success.
 int printed(int status) {
@@ -56,11 +59,27 @@ void fill_standard_descriptors() {
   }
 }
 
+// What the system refuses at start.
+int refused(const std::exception& refusal) {
+  print(stderr, "http01-relay: the system refuses what it takes to start: ");
+  print(stderr, refusal.what());
+  print(stderr, "\n");
+  return EX_UNAVAILABLE;
+}
+
 int run_cgi() {
-  auto config = load_config({}, process_environment());
-  if (config) return serve_cgi(std::move(*config), kVersion);
-  refuse_cgi();
-  return config_faults(config.error());
+  try {
+    auto config = load_config({}, process_environment());
+    if (config) return serve_cgi(std::move(*config), kVersion);
+    refuse_cgi("The relay is not configured correctly.");
+    return config_faults(config.error());
+  } catch (const std::bad_alloc& refusal) {
+    refuse_cgi("The relay is short of memory.");
+    return refused(refusal);
+  } catch (const std::system_error& refusal) {
+    refuse_cgi("The system refuses what the relay needs.");
+    return refused(refusal);
+  }
 }
 
 // What is printed reads back; what there is to say about it goes beside it.
@@ -119,12 +138,7 @@ int run_on_inherited_socket(const Options& options, base::Fd socket) {
   return serve_fastcgi({std::move(socket), {}}, std::move(*config), options.config, kVersion);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  base::Loop::block_signals({SIGPIPE});  // a reader that has gone is an error of write(), no more
-  fill_standard_descriptors();
-
+int run(int argc, char** argv) {
   const bool cgi = transport::is_cgi_environment(process_environment());
   // Under CGI the URL may reach the command line (RFC 3875 4.4): it is not looked at.
   const auto options = parse_options(cgi ? 1 : argc, argv);
@@ -147,5 +161,23 @@ int main(int argc, char** argv) {
   auto inherited = transport::inherited_listener();
   if (!inherited) return unavailable(inherited.error());
   if (*inherited) return run_on_inherited_socket(*options, std::move(*inherited));
-  return cgi ? run_cgi() : usage({});
+  if (cgi) return run_cgi();
+  return usage(
+      "nothing to serve on: standard input is not a listening socket, so no web server, spawn-fcgi "
+      "or systemd has started this as FastCGI; GATEWAY_INTERFACE is not set, so it is not CGI; and "
+      "there is no --listen ADDRESS");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  base::Loop::block_signals({SIGPIPE});  // a reader that has gone is an error of write(), no more
+  fill_standard_descriptors();
+  try {
+    return run(argc, argv);
+  } catch (const std::bad_alloc& refusal) {
+    return refused(refusal);
+  } catch (const std::system_error& refusal) {
+    return refused(refusal);
+  }
 }

@@ -108,6 +108,23 @@ std::string Endpoint::text() const {
   return host + ":" + std::to_string(port);
 }
 
+std::optional<Endpoint> Endpoint::from_sockaddr(const sockaddr_storage& storage) {
+  Endpoint endpoint;
+  if (storage.ss_family == AF_INET6) {
+    const auto& in6 = reinterpret_cast<const sockaddr_in6&>(storage);
+    endpoint.address.v6 = true;
+    endpoint.port = ntohs(in6.sin6_port);
+    endpoint.scope = in6.sin6_scope_id;
+    std::memcpy(endpoint.address.octets.data(), &in6.sin6_addr, 16);
+    return endpoint;
+  }
+  if (storage.ss_family != AF_INET) return std::nullopt;
+  const auto& in = reinterpret_cast<const sockaddr_in&>(storage);
+  endpoint.port = ntohs(in.sin_port);
+  std::memcpy(endpoint.address.octets.data(), &in.sin_addr, 4);
+  return endpoint;
+}
+
 socklen_t Endpoint::to_sockaddr(sockaddr_storage& storage) const {
   std::memset(&storage, 0, sizeof storage);
   if (address.v6) {

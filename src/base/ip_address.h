@@ -42,6 +42,9 @@ struct Endpoint {
   static std::optional<Endpoint> parse(std::string_view text, std::uint16_t default_port);
   std::string text() const;  // always with the port
 
+  // Nothing for another family.
+  static std::optional<Endpoint> from_sockaddr(const sockaddr_storage& storage);
+
   // Fills storage and returns the length that bind() and connect() want.
   socklen_t to_sockaddr(sockaddr_storage& storage) const;
 

@@ -48,8 +48,9 @@ Cache::Cache(const CacheSettings& settings) { reset(settings); }
 Cache::~Cache() { free_entries(); }
 
 void Cache::reset(const CacheSettings& settings) {
+  Slots slots(kFirstSlots);
   free_entries();
-  slots_ = std::vector<Slot>(kFirstSlots);
+  slots_.swap(slots);
   size_ = 0;
   bytes_ = 0;
   settings_ = settings;
@@ -89,9 +90,10 @@ void Cache::put(const Question& question, const Answer& answer, TimePoint now) {
   if (life <= life.zero() || settings_.entries == 0 || size > max_bytes_) return;
   while (size_ == settings_.entries || bytes_ + size > max_bytes_) remove_oldest();
 
-  if (2 * (size_ + 1) > slots_.size()) grow();
+  // Without memory for it, an answer is not kept: that fails no request.
+  if (2 * (size_ + 1) > slots_.size() && !grow()) return;
   void* const block = std::malloc(size);
-  if (!block) throw std::bad_alloc();
+  if (!block) return;
   auto* const entry = new (block) Entry{{}, now + life, hash, static_cast<std::uint32_t>(size)};
   std::ranges::copy(key, entry->question());
   pack(answer, entry->answer(key.size()));
@@ -135,13 +137,19 @@ void Cache::clear(std::size_t slot) {
   slots_[gap] = {};
 }
 
-void Cache::grow() {
-  std::vector<Slot> old(2 * slots_.size());
+bool Cache::grow() {
+  Slots old;
+  try {
+    old = Slots(2 * slots_.size());
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
   old.swap(slots_);
   // The slots have the hashes too: the entries are all over the memory.
   for (const Slot& slot : old) {
     if (slot.entry) insert(slot);
   }
+  return true;
 }
 
 void Cache::take_out(Entry* entry) {

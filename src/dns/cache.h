@@ -1,7 +1,8 @@
 // Keeps answers until their time is over, bounded in number and in bytes: a new answer pushes out
 // the least recently used. The caller gives the time. The memory grows with the answers, so an
-// empty cache costs nothing to create, whatever its bounds. One thread; throws nothing but
-// std::bad_alloc.
+// empty cache costs nothing to create, whatever its bounds; where there is no memory for an answer,
+// it is not kept. One thread; the constructor and reset() throw std::bad_alloc, and leave all as it
+// was.
 //
 //   slots_             the entries, one block of memory each
 //   |  empty      |
@@ -17,6 +18,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <new>
 #include <span>
 #include <vector>
 
@@ -75,13 +78,27 @@ class Cache {
     std::uint32_t hash = 0;
   };
 
+  // Takes nothing of the memory that operator new has in reserve (base/memory_reserve.h).
+  template <typename T>
+  struct Allocator {
+    using value_type = T;
+    T* allocate(std::size_t count) {
+      void* const memory = std::malloc(count * sizeof(T));
+      if (memory == nullptr) throw std::bad_alloc();
+      return static_cast<T*>(memory);
+    }
+    void deallocate(T* memory, std::size_t) { std::free(memory); }
+    bool operator==(const Allocator&) const = default;
+  };
+  using Slots = std::vector<Slot, Allocator<Slot>>;
+
   // The table. `slot` is an index of slots_.
   std::size_t find(std::span<const std::uint8_t> question, std::uint32_t hash) const;
   std::size_t home_of(std::uint32_t hash) const { return hash & (slots_.size() - 1); }
   std::size_t after(std::size_t slot) const { return (slot + 1) & (slots_.size() - 1); }
   void insert(const Slot& slot);
   void clear(std::size_t slot);
-  void grow();
+  bool grow();
 
   // The ring.
   void make_newest(Entry* entry);
@@ -98,7 +115,7 @@ class Cache {
   std::uint64_t max_bytes_ = 0;
   KeyedHash hash_;
   // Open addressing with linear probing. The size is a power of two; at most half are taken.
-  std::vector<Slot> slots_;
+  Slots slots_;
   Link order_{&order_, &order_};
   std::size_t size_ = 0;
   std::uint64_t bytes_ = 0;

@@ -1,6 +1,7 @@
 #include "dns/engine.h"
 
 #include <algorithm>
+#include <new>
 #include <optional>
 #include <utility>
 
@@ -172,7 +173,18 @@ void Engine::start(const Question& question, std::vector<Waiter> waiters, bool k
   lookup.keep = keep;
   lookup.waiters = std::move(waiters);
   lookups_.emplace(question, std::move(owned));
-  advance(lookup, lookup.query.on_start(loop_.now()));
+  try {
+    advance(lookup, lookup.query.on_start(loop_.now()));
+  } catch (const std::bad_alloc&) {
+    discard(question);
+    throw;
+  }
+}
+
+// Takes a look-up out of the table that cannot go on. Who waits for it is not told.
+void Engine::discard(const Question& question) {
+  const auto lookup = lookups_.extract(question);
+  if (lookup) loop_.cancel(lookup.mapped()->timer);
 }
 
 // Does what the query says until there is something to wait for, or an end. The look-up may be gone
@@ -201,13 +213,20 @@ void Engine::advance(Lookup& lookup, Next next) {
 
 Exchange::Opened Engine::transmit(Lookup& lookup, const Send& order) {
   lookup.current = order;
+  // An id that could be guessed is never sent.
+  if (ids_.take_refusal()) return Exchange::Opened::kNoSocket;
   lookup.sent = loop_.now();
   lookup.overdue = false;
   loop_.cancel(lookup.timer);
-  lookup.timer = loop_.at(order.until, [this, &lookup] { run_out(lookup); });
-  return lookup.exchange.open(lookup.server(), order.tcp,
-                              make_query(lookup.question, order.id, order.edns, settings_.checking),
-                              [this, &lookup](std::uint32_t) { on_ready(lookup); });
+  try {
+    lookup.timer = loop_.at(order.until, [this, &lookup] { run_out(lookup); });
+    return lookup.exchange.open(
+        lookup.server(), order.tcp,
+        make_query(lookup.question, order.id, order.edns, settings_.checking),
+        [this, &lookup](std::uint32_t) { on_ready(lookup); });
+  } catch (const std::bad_alloc&) {
+    return Exchange::Opened::kNoSocket;
+  }
 }
 
 void Engine::on_ready(Lookup& lookup) {
@@ -242,20 +261,34 @@ Next Engine::give_up_server(Lookup& lookup) {
 
 void Engine::run_out(Lookup& lookup) {
   lookup.overdue = true;
-  overdue_.push_back(lookup.question);
+  try {
+    overdue_.push_back(lookup.question);
+    retry_soon();
+  } catch (const std::bad_alloc&) {
+    // In the table it would be joined, and never end.
+    finish(lookup, answer_of(Outcome::kOverloaded));
+  }
+}
+
+void Engine::retry_soon() {
   if (overdue_timer_ == 0) overdue_timer_ = loop_.at(loop_.now(), [this] { retry_some(); });
 }
 
 void Engine::retry_some() {
   overdue_timer_ = 0;
+  if (overdue_.size() > std::size_t{kRetriesPerTurn}) retry_soon();
   for (int i = 0; i < kRetriesPerTurn && !overdue_.empty(); ++i) {
-    const auto found = lookups_.find(overdue_.front());
+    const Question question = std::move(overdue_.front());
     overdue_.pop_front();
+    const auto found = lookups_.find(question);
     // Its answer may have come meanwhile, and it may have begun anew.
     if (found == lookups_.end() || !found->second->overdue) continue;
-    found->second->outdated ? begin_again(*found->second) : time_out(*found->second);
+    try {
+      found->second->outdated ? begin_again(*found->second) : time_out(*found->second);
+    } catch (const std::bad_alloc&) {
+      discard(question);
+    }
   }
-  if (!overdue_.empty()) overdue_timer_ = loop_.at(loop_.now(), [this] { retry_some(); });
 }
 
 // For those who wait; each of them has a deadline of its own.
@@ -275,19 +308,26 @@ void Engine::time_out(Lookup& lookup) {
 void Engine::finish(Lookup& lookup, const Answer& answer) {
   // Silence is an answer only to those who have had all of their time.
   std::vector<Waiter> joined_later;
-  if (answer.outcome == Outcome::kTimeout) {
-    std::vector<Waiter>& waiters = lookup.waiters;
-    const auto later = std::stable_partition(
-        waiters.begin(), waiters.end(),
-        [&](const Waiter& waiter) { return waiter.joined <= lookup.started; });
-    joined_later.assign(later, waiters.end());
-    waiters.erase(later, waiters.end());
+  std::optional<Question> question;
+  try {
+    question = lookup.question;
+    if (answer.outcome == Outcome::kTimeout) {
+      std::vector<Waiter>& waiters = lookup.waiters;
+      const auto later = std::stable_partition(
+          waiters.begin(), waiters.end(),
+          [&](const Waiter& waiter) { return waiter.joined <= lookup.started; });
+      joined_later.assign(later, waiters.end());
+      waiters.erase(later, waiters.end());
+    }
+  } catch (const std::bad_alloc&) {
+    // It must not stay in the table, where others would join it. Those who wait have deadlines.
+    discard(lookup.question);
+    return;
   }
-  const Question question = lookup.question;
   const bool keep = lookup.keep;
-  if (keep) cache_.put(question, answer, loop_.now());
+  if (keep) cache_.put(*question, answer, loop_.now());
   end(lookup, answer);
-  if (!joined_later.empty()) start(question, std::move(joined_later), keep);
+  if (!joined_later.empty()) start(*question, std::move(joined_later), keep);
 }
 
 void Engine::end(Lookup& ended, const Answer& answer) {
@@ -295,13 +335,14 @@ void Engine::end(Lookup& ended, const Answer& answer) {
   Lookup& own = *lookup.mapped();
   loop_.cancel(own.timer);
   own.exchange.close();
+  if (!own.waiters.empty()) {
+    std::ranges::reverse(own.waiters);
+    deliver({own.question, answer, std::move(own.waiters)});
+  }
   if (observer_) {
     observer_->on_lookup(own.question.type, answer.outcome, loop_.now() - own.started);
     observer_->on_answered(own.question, own.server(), loop_.now() - own.started);
   }
-  if (own.waiters.empty()) return;
-  std::ranges::reverse(own.waiters);
-  deliver({own.question, answer, std::move(own.waiters)});
 }
 
 void Engine::deliver(Delivery delivery) {
@@ -319,7 +360,11 @@ void Engine::tell() {
     }
     const Waiter waiter = delivery.waiters.back();
     delivery.waiters.pop_back();
-    waiter.asker->on_answer(waiter.ticket, delivery.question, delivery.answer);
+    try {
+      waiter.asker->on_answer(waiter.ticket, delivery.question, delivery.answer);
+    } catch (const std::bad_alloc&) {
+      // Its loss; the others are told.
+    }
   }
 }
 

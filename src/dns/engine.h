@@ -67,6 +67,9 @@ class Engine final : public Resolver {
   void probe(const protocol::Question& question, Ticket ticket, Asker& asker) override;
   protocol::Outcome leave(const protocol::Question& question, Ticket ticket) override;
 
+  // Gives the memory of the cache back.
+  void forget_answers() { cache_.reset(cache_settings_); }
+
   std::size_t in_flight() const { return lookups_.size(); }  // look-ups under way
   std::size_t cache_entries() const { return cache_.size(); }
 
@@ -87,11 +90,13 @@ class Engine final : public Resolver {
   void join_or_start(const protocol::Question& question, Waiter waiter, bool keep);
   void start(const protocol::Question& question, std::vector<Waiter> waiters, bool keep);
   void use_servers(const std::vector<base::Endpoint>& endpoints);
+  void discard(const protocol::Question& question);
   void advance(Lookup& lookup, Next next);
   Exchange::Opened transmit(Lookup& lookup, const Send& order);
   void on_ready(Lookup& lookup);
   Next give_up_server(Lookup& lookup);
   void run_out(Lookup& lookup);
+  void retry_soon();
   void retry_some();
   void begin_again(Lookup& lookup);
   void time_out(Lookup& lookup);

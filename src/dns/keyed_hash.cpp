@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <bit>
+#include <cerrno>
 #include <cstring>
 #include <string>
+#include <system_error>
 
 #include "dns/random.h"
 
@@ -46,7 +48,9 @@ std::uint64_t load(std::span<const std::uint8_t> octets) {
 
 KeyedHash::KeyedHash() : key_{} {
   std::array<std::uint8_t, sizeof(Key)> octets;
-  random_octets(octets);
+  if (!random_octets(octets)) {
+    throw std::system_error(errno, std::generic_category(), "random octets");
+  }
   std::memcpy(key_.data(), octets.data(), octets.size());
 }
 

@@ -1,6 +1,6 @@
 // SipHash-2-4 (Aumasson, Bernstein 2012) of questions. Strangers choose the names that are looked
-// up, and with a hash they can compute they could put them all into one bucket. A value; never
-// throws.
+// up, and with a hash they can compute they could put them all into one bucket. A value; throws
+// std::system_error where the kernel has no random octets for a key.
 #pragma once
 
 #include <array>

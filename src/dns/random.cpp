@@ -2,17 +2,18 @@
 
 #include <unistd.h>
 
-#include <cstdlib>
-
 namespace http01::dns {
 
-void random_octets(std::span<std::uint8_t> octets) {
-  if (::getentropy(octets.data(), octets.size()) != 0) std::abort();
+bool random_octets(std::span<std::uint8_t> octets) {
+  return ::getentropy(octets.data(), octets.size()) == 0;
 }
 
 std::uint16_t RandomIds::next() {
   if (used_ == octets_.size()) {
-    random_octets(octets_);
+    if (!source_(octets_)) {
+      refused_ = true;
+      return 0;
+    }
     used_ = 0;
   }
   const std::size_t at = used_;

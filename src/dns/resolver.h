@@ -31,7 +31,8 @@ class Resolver {
   // Starts the look-up, or joins the one that is under way. Where that one ends in silence, another
   // one follows for those that joined it, although the cache has the silence by then. The asker
   // hears of it exactly once unless it leaves; it must outlive the resolver or leave first. Nothing
-  // that could go wrong is reported otherwise than as an Outcome.
+  // that could go wrong is reported otherwise than as an Outcome, but a want of memory, by
+  // std::bad_alloc: nobody is told then.
   virtual void ask(const protocol::Question& question, Ticket ticket, Asker& asker) = 0;
 
   // The same, to see whether the DNS answers now. The cache stays as it is: a failure of such a

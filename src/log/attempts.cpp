@@ -1,6 +1,8 @@
 #include "log/attempts.h"
 
 #include <algorithm>
+#include <new>
+#include <utility>
 
 namespace http01 {
 namespace {
@@ -35,11 +37,17 @@ std::optional<Attempt> Attempts::add(base::TimePoint now, const protocol::Reques
   auto found = open_.find(key);
   if (found == open_.end()) {
     if (open_.size() >= kMost) pushed_out = take_oldest();
-    found = open_.emplace(key, Attempt{}).first;
-    found->second.host = request.host.text;
-    found->second.token = request.token();
-    found->second.begun = now;
+    Attempt begun;
+    begun.host = request.host.text;
+    begun.token = request.token();
+    begun.begun = now;
     order_.emplace_back(now, key);
+    try {
+      found = open_.emplace(std::move(key), std::move(begun)).first;
+    } catch (const std::bad_alloc&) {
+      order_.pop_back();
+      throw;
+    }
   }
   Attempt& attempt = found->second;
   attempt.last = now;

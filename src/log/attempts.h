@@ -1,7 +1,7 @@
 // What a CA's attempt at a challenge was: it asks for one token from several places within seconds,
 // and those requests are one event for whoever reads the log. Collects them, and gives each event
 // once, some seconds after its first request. Bounded: where there are too many tokens, the oldest
-// event is given early. No clock, no timer, no log; one thread; never throws.
+// event is given early. No clock, no timer, no log; one thread; throws std::bad_alloc only.
 #pragma once
 
 #include <chrono>

@@ -8,9 +8,8 @@
 #include <unistd.h>
 
 #include <cstdlib>
-#include <future>
+#include <new>
 #include <optional>
-#include <thread>
 #include <utility>
 
 #include "base/escape.h"
@@ -178,6 +177,17 @@ struct Log::Sink {
   // Only where lines are queued. Before the logger, which uses it.
   std::optional<LogWriter> writer;
   std::shared_ptr<spdlog::logger> logger;
+  std::uint64_t without_memory = 0;  // lines
+
+  // A line for which there is no memory is lost, and nothing else is.
+  template <typename Write>
+  void guard(const Write& write) {
+    try {
+      write();
+    } catch (const std::bad_alloc&) {
+      ++without_memory;
+    }
+  }
 };
 
 Log::Log(Writing writing) : sink_(std::make_unique<Sink>()) {
@@ -204,44 +214,48 @@ base::Result<void> Log::open(const LogSettings& settings) {
 void Log::request(const protocol::Request& request, const protocol::Reply& reply,
                   const protocol::RequestTimes& times) {
   if (!tells_requests()) return;
-  Pairs pairs(sink_->format);
-  pairs.add_word("reason", protocol::info(reply.reason).word);
-  pairs.add_number("status", protocol::code(reply.response.status));
-  pairs.add("method", request.method);
-  pairs.add("host",
-            request.host.kind == protocol::HostKind::kBad ? request.sent_host : request.host.text);
-  pairs.add_word("path", to_string(request.kind));
-  if (request.kind == protocol::PathKind::kChallenge) {
-    pairs.add("token", request.token().substr(0, kShownTokenBytes));
-  }
-  if (reply.target.app) pairs.add_word("app_id", reply.target.app->id);
-  if (reply.target.gateway) pairs.add("gateway", reply.target.gateway->text());
-  pairs.add("client", request.client);
-  pairs.add_milliseconds("dns_ms", times.dns);
-  pairs.add_milliseconds("total_ms", times.total);
-  pairs.add_word("cache", times.asked ? "miss" : "hit");
-  sink_->logger->log(spdlog::level::info, spdlog::string_view_t(pairs.line()));
+  sink_->guard([&] {
+    Pairs pairs(sink_->format);
+    pairs.add_word("reason", protocol::info(reply.reason).word);
+    pairs.add_number("status", protocol::code(reply.response.status));
+    pairs.add("method", request.method);
+    pairs.add("host", request.host.kind == protocol::HostKind::kBad ? request.sent_host
+                                                                    : request.host.text);
+    pairs.add_word("path", to_string(request.kind));
+    if (request.kind == protocol::PathKind::kChallenge) {
+      pairs.add("token", request.token().substr(0, kShownTokenBytes));
+    }
+    if (reply.target.app) pairs.add_word("app_id", reply.target.app->id);
+    if (reply.target.gateway) pairs.add("gateway", reply.target.gateway->text());
+    pairs.add("client", request.client);
+    pairs.add_milliseconds("dns_ms", times.dns);
+    pairs.add_milliseconds("total_ms", times.total);
+    pairs.add_word("cache", times.asked ? "miss" : "hit");
+    sink_->logger->log(spdlog::level::info, spdlog::string_view_t(pairs.line()));
+  });
 }
 
 void Log::attempt(const Attempt& attempt) {
   if (!tells_requests()) return;
-  Pairs pairs(sink_->format);
-  pairs.add("event", "attempt");
-  const auto outcome = attempt.outcome();
-  pairs.add("outcome", outcome ? protocol::info(*outcome).word : "mixed");
-  pairs.add_number("requests", static_cast<std::int64_t>(attempt.requests));
-  pairs.add_number("clients", static_cast<std::int64_t>(attempt.clients.size()));
-  pairs.add("host", attempt.host);
-  pairs.add("token", std::string_view(attempt.token).substr(0, kShownTokenBytes));
-  std::string answers;
-  for (const protocol::Reason reason : base::kAllOf<protocol::Reason>) {
-    if (attempt.reasons[reason] == 0) continue;
-    answers.append(answers.empty() ? "" : ",").append(protocol::info(reason).word);
-    answers.append(":").append(std::to_string(attempt.reasons[reason]));
-  }
-  pairs.add("answers", answers);
-  pairs.add_milliseconds("span_ms", attempt.last - attempt.begun);
-  sink_->logger->log(spdlog::level::info, spdlog::string_view_t(pairs.line()));
+  sink_->guard([&] {
+    Pairs pairs(sink_->format);
+    pairs.add("event", "attempt");
+    const auto outcome = attempt.outcome();
+    pairs.add("outcome", outcome ? protocol::info(*outcome).word : "mixed");
+    pairs.add_number("requests", static_cast<std::int64_t>(attempt.requests));
+    pairs.add_number("clients", static_cast<std::int64_t>(attempt.clients.size()));
+    pairs.add("host", attempt.host);
+    pairs.add("token", std::string_view(attempt.token).substr(0, kShownTokenBytes));
+    std::string answers;
+    for (const protocol::Reason reason : base::kAllOf<protocol::Reason>) {
+      if (attempt.reasons[reason] == 0) continue;
+      answers.append(answers.empty() ? "" : ",").append(protocol::info(reason).word);
+      answers.append(":").append(std::to_string(attempt.reasons[reason]));
+    }
+    pairs.add("answers", answers);
+    pairs.add_milliseconds("span_ms", attempt.last - attempt.begun);
+    sink_->logger->log(spdlog::level::info, spdlog::string_view_t(pairs.line()));
+  });
 }
 
 bool Log::tells_requests() const {
@@ -250,27 +264,24 @@ bool Log::tells_requests() const {
 
 void Log::message(LogLevel level, std::string_view text) {
   if (!sink_->logger || !sink_->logger->should_log(to_spdlog(level))) return;
-  Pairs pairs(sink_->format);
-  pairs.add("message", text, true);
-  sink_->logger->log(to_spdlog(level), spdlog::string_view_t(pairs.line()));
+  sink_->guard([&] {
+    Pairs pairs(sink_->format);
+    pairs.add("message", text, true);
+    sink_->logger->log(to_spdlog(level), spdlog::string_view_t(pairs.line()));
+  });
 }
 
 void Log::info(std::string_view message) { this->message(LogLevel::kInfo, message); }
 void Log::warn(std::string_view message) { this->message(LogLevel::kWarn, message); }
 void Log::error(std::string_view message) { this->message(LogLevel::kError, message); }
 
-std::uint64_t Log::dropped() const { return sink_->writer ? sink_->writer->dropped() : 0; }
+std::uint64_t Log::dropped() const {
+  return sink_->without_memory + (sink_->writer ? sink_->writer->dropped() : 0);
+}
 
 bool Log::close(std::chrono::milliseconds patience) {
-  auto done = std::make_shared<std::promise<void>>();
-  auto closed = done->get_future();
-  // Joins the queue's thread, which may be waiting in write() or syslog().
-  std::thread([sink = std::move(sink_), done]() mutable {
-    sink.reset();
-    done->set_value();
-  }).detach();
-  sink_ = std::make_unique<Sink>();
-  return closed.wait_for(patience) == std::future_status::ready;
+  sink_->logger.reset();
+  return !sink_->writer || sink_->writer->finish(patience);
 }
 
 }  // namespace http01

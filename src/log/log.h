@@ -3,7 +3,8 @@
 // service's lines go through one bounded queue to a thread, whatever the target: a reader that does
 // not read (a full pipe) costs lines, which are counted, and never time. Where standard error is
 // the journal, lines begin with their priority (sd-daemon(3)). Calls are safe from the loop's
-// thread only; none throws.
+// thread only; none throws but the constructor of a queued log: std::system_error where the system
+// gives it no thread.
 #pragma once
 
 #include <chrono>
@@ -46,11 +47,11 @@ class Log {
   void warn(std::string_view message);
   void error(std::string_view message);
 
-  // The number of lines that the full queue had no room for.
+  // The number of lines that the full queue, or the memory, had no room for.
   std::uint64_t dropped() const;
 
-  // Writes the queued lines, for at most `patience`. Returns false if the reader does not read: the
-  // thread still waits for it, so leave with _exit.
+  // Writes the queued lines, for at most `patience`, and takes no more. Returns false if the reader
+  // does not read: the thread still waits for it, so leave with _exit.
   bool close(std::chrono::milliseconds patience);
 
  private:

@@ -1,7 +1,11 @@
 #include "log/writer.h"
 
-#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <new>
+#include <string>
 #include <utility>
+#include <vector>
 
 namespace http01 {
 namespace {
@@ -15,42 +19,80 @@ constexpr std::chrono::milliseconds kRest{2};
 
 }  // namespace
 
-LogWriter::LogWriter() : thread_([this] { run(); }) {}
+struct LogWriter::State {
+  struct Part {
+    LogOutput::Pointer output;
+    std::string lines;
+  };
 
-LogWriter::~LogWriter() {
-  {
-    const std::lock_guard lock(mutex_);
-    ending_ = true;
-  }
-  wake_.notify_one();
-  thread_.join();
-}
+  void add(const LogOutput::Pointer& output, std::string_view line);
+  void run();
+
+  std::mutex mutex;
+  std::condition_variable wake;
+  std::condition_variable has_ended;
+  std::vector<Part> waiting;
+  std::size_t waiting_bytes = 0;
+  std::uint64_t dropped = 0;
+  bool asleep = false;
+  bool ending = false;
+  bool ended = false;
+};
+
+LogWriter::LogWriter()
+    : state_(std::make_shared<State>()), thread_([state = state_] { state->run(); }) {}
+
+LogWriter::~LogWriter() { finish(LogOutput::kForever); }
 
 void LogWriter::add(const LogOutput::Pointer& output, std::string_view line) {
-  const std::lock_guard lock(mutex_);
-  if (waiting_bytes_ + line.size() > kMaxWaiting) {
-    ++dropped_;
-    return;
+  const std::lock_guard lock(state_->mutex);
+  try {
+    state_->add(output, line);
+  } catch (const std::bad_alloc&) {
+    ++state_->dropped;
   }
-  if (waiting_.empty() || waiting_.back().output != output) waiting_.push_back({output, {}});
-  waiting_.back().lines.append(line);
-  waiting_bytes_ += line.size();
-  if (std::exchange(asleep_, false)) wake_.notify_one();
+}
+
+bool LogWriter::finish(std::chrono::milliseconds patience) {
+  if (!thread_.joinable()) return true;
+  {
+    std::unique_lock lock(state_->mutex);
+    state_->ending = true;
+    state_->wake.notify_one();
+    const auto ended = [this] { return state_->ended; };
+    if (patience != LogOutput::kForever && !state_->has_ended.wait_for(lock, patience, ended)) {
+      thread_.detach();
+      return false;
+    }
+  }
+  thread_.join();
+  return true;
 }
 
 std::uint64_t LogWriter::dropped() const {
-  const std::lock_guard lock(mutex_);
-  return dropped_;
+  const std::lock_guard lock(state_->mutex);
+  return state_->dropped;
 }
 
-void LogWriter::run() {
-  std::unique_lock lock(mutex_);
+void LogWriter::State::add(const LogOutput::Pointer& output, std::string_view line) {
+  if (waiting_bytes + line.size() > kMaxWaiting) {
+    ++dropped;
+    return;
+  }
+  if (waiting.empty() || waiting.back().output != output) waiting.push_back({output, {}});
+  waiting.back().lines.append(line);
+  waiting_bytes += line.size();
+  if (std::exchange(asleep, false)) wake.notify_one();
+}
+
+void LogWriter::State::run() {
+  std::unique_lock lock(mutex);
   while (true) {
-    asleep_ = waiting_.empty();
-    wake_.wait(lock, [this] { return !waiting_.empty() || ending_; });
-    if (waiting_.empty()) return;
-    std::vector<Part> parts = std::exchange(waiting_, {});
-    waiting_bytes_ = 0;
+    asleep = waiting.empty();
+    wake.wait(lock, [this] { return !waiting.empty() || ending; });
+    if (waiting.empty()) break;
+    std::vector<Part> parts = std::exchange(waiting, {});
+    waiting_bytes = 0;
     lock.unlock();
     for (Part& part : parts) {
       part.output->write(part.lines, LogOutput::kForever);
@@ -58,8 +100,10 @@ void LogWriter::run() {
       part.output.reset();
     }
     lock.lock();
-    wake_.wait_for(lock, kRest, [this] { return ending_; });
+    wake.wait_for(lock, kRest, [this] { return ending; });
   }
+  ended = true;
+  has_ended.notify_one();
 }
 
 }  // namespace http01

@@ -1,17 +1,16 @@
 // Writes lines from a thread of its own, so that a reader that does not read (a full pipe) costs
 // lines, which are counted, and never time. The lines that wait are one string for each output; the
 // thread takes all of them, writes, and rests a moment, so under load it is not woken for every
-// line. Calls are safe from one thread; none throws but the constructor. The destructor waits until
-// everything is written.
+// line. Calls are safe from one thread. The constructor throws std::system_error where the system
+// gives no thread; nothing else throws or takes anything of the system but memory for the lines:
+// one for which there is none is counted with those that found no room.
 #pragma once
 
-#include <condition_variable>
+#include <chrono>
 #include <cstdint>
-#include <mutex>
-#include <string>
+#include <memory>
 #include <string_view>
 #include <thread>
-#include <vector>
 
 #include "log/output.h"
 
@@ -20,6 +19,7 @@ namespace http01 {
 class LogWriter {
  public:
   LogWriter();
+  // Waits until everything is written.
   ~LogWriter();
   LogWriter(const LogWriter&) = delete;
   LogWriter& operator=(const LogWriter&) = delete;
@@ -28,25 +28,17 @@ class LogWriter {
   // output.
   void add(const LogOutput::Pointer& output, std::string_view line);
 
+  // Writes what waits, for at most `patience`. Returns false if the thread still waits for a
+  // reader: it then goes on by itself. Nothing may be added after.
+  bool finish(std::chrono::milliseconds patience);
+
   // The number of lines that found no room.
   std::uint64_t dropped() const;
 
  private:
-  struct Part {
-    LogOutput::Pointer output;
-    std::string lines;
-  };
-
-  void run();
-
-  mutable std::mutex mutex_;
-  std::condition_variable wake_;
-  std::vector<Part> waiting_;
-  std::size_t waiting_bytes_ = 0;
-  std::uint64_t dropped_ = 0;
-  bool asleep_ = false;
-  bool ending_ = false;
-  std::thread thread_;  // the last member: it uses all of the above
+  struct State;
+  std::shared_ptr<State> state_;  // the thread's too
+  std::thread thread_;
 };
 
 }  // namespace http01

@@ -1,6 +1,7 @@
 #include "pages/examinations.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "doctor/report.h"
@@ -61,7 +62,30 @@ void Examinations::forget(Id id) {
 void Examinations::on_evidence(Id id, doctor::Evidence& evidence) {
   const auto node = waiting_.extract(id);
   if (!node) return;
-  const Waiting& waiting = node.mapped();
+  try {
+    show(id, node.mapped(), evidence);
+  } catch (const std::bad_alloc&) {
+    give_up(id, node.mapped(), protocol::Reason::kOverloaded);
+  }
+}
+
+void Examinations::time_out() {
+  while (!waiting_.empty()) {
+    const auto node = waiting_.extract(waiting_.begin());
+    doctor_->forget(node.key());
+    give_up(node.key(), node.mapped(), protocol::Reason::kDnsTimeout);
+  }
+}
+
+void Examinations::give_up(Id id, const Waiting& waiting, protocol::Reason reason) {
+  protocol::Reply reply;
+  reply.page = protocol::Page::kCheck;
+  reply.reason = reason;
+  reply.response.status = protocol::info(reason).status;
+  on_reply_(id, waiting.request, reply, base::Duration::zero());
+}
+
+void Examinations::show(Id id, const Waiting& waiting, doctor::Evidence& evidence) {
   const doctor::Report report = doctor::make_report(config_->policy, std::move(evidence));
   protocol::Reply reply;
   reply.page = protocol::Page::kCheck;

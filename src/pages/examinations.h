@@ -34,6 +34,8 @@ class Examinations {
   // of it.
   void begin(Id id, const protocol::Request& request);
   void forget(Id id);
+  // All that are under way are answered with dns-timeout.
+  void time_out();
   void reconfigure(const Config& config);
   std::size_t in_flight() const { return waiting_.size(); }
 
@@ -45,6 +47,8 @@ class Examinations {
   };
 
   void on_evidence(Id id, doctor::Evidence& evidence);
+  void show(Id id, const Waiting& waiting, doctor::Evidence& evidence);
+  void give_up(Id id, const Waiting& waiting, protocol::Reason reason);
 
   base::Loop& loop_;
   const Config* config_;

@@ -1,5 +1,7 @@
 #include "relay/admission.h"
 
+#include <new>
+
 #include "base/ip_address.h"
 #include "base/public_suffix.h"
 
@@ -11,6 +13,10 @@ using Counts = std::unordered_map<std::string, std::size_t>;
 std::size_t count_of(const Counts& counts, const std::string& key) {
   const auto found = counts.find(key);
   return found == counts.end() ? 0 : found->second;
+}
+
+void count(Counts& counts, const std::string& key) {
+  if (!key.empty()) ++counts[key];
 }
 
 void uncount(Counts& counts, const std::string& key) {
@@ -36,9 +42,14 @@ std::optional<Admission::Admitted> Admission::admit(const Limits& limits,
   }
   if (count_of(per_client_, admitted.client) >= limits.in_flight_per_client) return std::nullopt;
   if (count_of(per_domain_, admitted.domain) >= limits.in_flight_per_domain) return std::nullopt;
+  count(per_client_, admitted.client);
+  try {
+    count(per_domain_, admitted.domain);
+  } catch (const std::bad_alloc&) {
+    uncount(per_client_, admitted.client);
+    throw;
+  }
   ++waiting_;
-  if (!admitted.client.empty()) ++per_client_[admitted.client];
-  if (!admitted.domain.empty()) ++per_domain_[admitted.domain];
   return admitted;
 }
 

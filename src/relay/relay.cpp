@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <new>
+#include <system_error>
 
 #include "dns/random.h"
 
@@ -43,7 +46,9 @@ Relay::~Relay() {
 const std::string& Relay::unknown_label() {
   if (loop_.now() < label_until_) return label_;
   std::array<std::uint8_t, kLabelOctets> octets{};
-  dns::random_octets(octets);
+  if (!dns::random_octets(octets)) {
+    throw std::system_error(errno, std::generic_category(), "random octets");
+  }
   label_.clear();
   for (const std::uint8_t octet : octets) {
     label_ += static_cast<char>('a' + octet % 16);
@@ -88,6 +93,17 @@ Ask Relay::settle(const Request& request, Answers& known, Reply& reply, Stale st
 }
 
 void Relay::submit(Id id, Request request) {
+  try {
+    begin(id, request);
+  } catch (const std::bad_alloc&) {
+    refuse(id, request);
+  } catch (const std::system_error&) {
+    refuse(id, request);
+  }
+}
+
+// Takes the request if it has to wait.
+void Relay::begin(Id id, Request& request) {
   Pending pending;
   if (request.kind == protocol::PathKind::kReady) request.unknown_label = unknown_label();
   Reply reply;
@@ -109,11 +125,20 @@ void Relay::submit(Id id, Request request) {
     on_finished_({id, request, pending.known, since(loop_.now(), false)}, reply);
     return;
   }
+  Pending* place = nullptr;
+  try {
+    place = &pending_[id];
+  } catch (const std::bad_alloc&) {
+    admission_.release(*admitted);
+    throw;
+  }
+  // From here on, refuse() undoes all that is there.
   pending.admitted = std::move(*admitted);
   pending.request = std::move(request);
   pending.begun = loop_.now();
-  pending.deadline = loop_.after(config_->dns.deadline, [this, id] { on_deadline(id); });
-  send(id, pending_.emplace(id, std::move(pending)).first->second, ask);
+  *place = std::move(pending);
+  place->deadline = loop_.after(config_->dns.deadline, [this, id] { on_deadline(id); });
+  send(id, *place, ask);
 }
 
 void Relay::send(Id id, Pending& pending, const Ask& ask) {
@@ -134,8 +159,12 @@ void Relay::on_answer(dns::Resolver::Ticket ticket, const Question& question,
   const auto found = pending_.find(ticket);
   if (found == pending_.end()) return;
   std::erase(found->second.waiting, question);
-  found->second.known.put(question, answer);
-  advance(ticket);
+  try {
+    found->second.known.put(question, answer);
+    advance(ticket);
+  } catch (const std::bad_alloc&) {
+    refuse(ticket, {});
+  }
 }
 
 void Relay::advance(Id id) {
@@ -155,8 +184,23 @@ void Relay::advance(Id id) {
 void Relay::on_deadline(Id id) {
   const auto found = pending_.find(id);
   if (found == pending_.end()) return;
-  Pending& pending = found->second;
-  pending.deadline = 0;
+  found->second.deadline = 0;
+  try {
+    give_up(id, found->second);
+  } catch (const std::bad_alloc&) {
+    refuse(id, {});
+  }
+}
+
+void Relay::time_out() {
+  while (!pending_.empty()) {
+    const auto& [id, pending] = *pending_.begin();
+    loop_.cancel(pending.deadline);
+    on_deadline(id);
+  }
+}
+
+void Relay::give_up(Id id, Pending& pending) {
   for (const Question& question : pending.waiting) {
     pending.known.put(question, Answer{resolver_.leave(question, id), {}, {}, {}, {}, {}});
   }
@@ -178,11 +222,29 @@ void Relay::finish(Id id, Reply reply) {
   loop_.cancel(pending.deadline);
   for (const Question& question : pending.waiting) resolver_.leave(question, id);
   admission_.release(pending.admitted);
-  if (pending.probed) {
-    fresh_ = pending.known;
-    fresh_until_ = loop_.now() + kFresh;
-  }
+  if (pending.probed) remember(pending.known);
   on_finished_({id, pending.request, pending.known, since(pending.begun, true)}, reply);
+}
+
+void Relay::remember(const Answers& known) {
+  try {
+    fresh_ = known;
+    fresh_until_ = loop_.now() + kFresh;
+  } catch (const std::bad_alloc&) {
+    fresh_until_ = {};
+  }
+}
+
+// For want of memory or of random octets. `request` is looked at if it is not one that waits.
+void Relay::refuse(Id id, const Request& request) {
+  Reply reply;
+  reply.reason = protocol::Reason::kOverloaded;
+  reply.response.status = protocol::info(reply.reason).status;
+  if (pending_.contains(id)) {
+    finish(id, std::move(reply));
+  } else {
+    on_finished_({id, request, {}, since(loop_.now(), false)}, reply);
+  }
 }
 
 void Relay::forget(Id id) {

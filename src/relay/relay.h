@@ -39,6 +39,9 @@ class Relay final : private dns::Resolver::Asker {
   // Whoever asked has gone: nothing is told.
   void forget(Id id);
 
+  // Tells all that wait what they would be told at their deadline.
+  void time_out();
+
   // Decides by this configuration from now on, also for those that wait.
   void reconfigure(const Config& config);
 
@@ -59,9 +62,13 @@ class Relay final : private dns::Resolver::Asker {
 
   void on_answer(dns::Resolver::Ticket ticket, const protocol::Question& question,
                  const protocol::Answer& answer) override;
+  void begin(Id id, protocol::Request& request);
+  void refuse(Id id, const protocol::Request& request);
   void on_deadline(Id id);
+  void give_up(Id id, Pending& pending);
   void advance(Id id);
   void finish(Id id, protocol::Reply reply);
+  void remember(const protocol::Answers& known);
   // Whether an answer of any age does for what is to be fresh.
   enum class Stale : std::uint8_t { kRefused, kTaken };
   protocol::Ask settle(const protocol::Request& request, protocol::Answers& known,

@@ -4,14 +4,17 @@
 
 #include <algorithm>
 #include <csignal>
+#include <new>
 #include <optional>
 
 #include "base/loop.h"
 #include "config/changes.h"
 #include "config/load.h"
 #include "doctor/interfaces.h"
+#include "serve/announce.h"
 #include "serve/confine.h"
 #include "serve/descriptors.h"
+#include "serve/drain.h"
 #include "serve/foreign_log.h"
 #include "serve/service.h"
 #include "transport/cgi.h"
@@ -20,9 +23,7 @@
 namespace http01 {
 namespace {
 
-// How long a stop waits for requests that are under way. Theirs are over within the DNS deadline.
-constexpr std::chrono::seconds kDrain{10};
-// How long it waits for whoever reads the log.
+// How long a stop waits for whoever reads the log.
 constexpr std::chrono::seconds kLogPatience{1};
 
 // Connections in a rush that are accepted before they can be read: as many again as the kernel
@@ -44,6 +45,8 @@ class Server {
         descriptors_(descriptors),
         log_(Log::Writing::kQueued),
         file_(std::move(listener.file)),
+        serving_(serving_line(version, listener.socket.get(),
+                              config_path(config_option_, process_environment()), config)),
         service_(loop_, log_, std::move(config), version,
                  [this](Service::Id id, const std::string& cgi) { fastcgi_.reply(id, cgi); }),
         fastcgi_(
@@ -69,7 +72,8 @@ class Server {
       log_.warn("not confined: " + confined.error());
     }
     service_.log_attempts();
-    log_.info("serving");
+    service_.put_memory_aside();
+    log_.info(serving_);
     loop_.run();
     service_.log_open_attempts();
     log_.info("stopped");
@@ -94,8 +98,11 @@ class Server {
     if (stopping_) return;
     stopping_ = true;
     log_.info("stopping");
-    fastcgi_.drain([this] { loop_.stop(); });
-    loop_.after(kDrain, [this] { loop_.stop(); });
+    try {
+      drain(loop_, fastcgi_, service_);
+    } catch (const std::bad_alloc&) {
+      loop_.stop();
+    }
   }
 
   void reload() {
@@ -141,6 +148,7 @@ class Server {
   Log log_;
   transport::SocketFile file_;
   ForeignLog foreign_;
+  std::string serving_;  // what the log says of that
   Service service_;
   transport::FastCgiServer fastcgi_;
   bool stopping_ = false;
@@ -181,15 +189,21 @@ int serve_cgi(Config config, std::string_view version) {
   return answer && transport::write_cgi_response(STDOUT_FILENO, *answer) ? 0 : 1;
 }
 
-void refuse_cgi() {
-  const protocol::RawRequest request =
-      transport::read_cgi_request(process_environment(), STDIN_FILENO);
-  protocol::Response response;
-  response.status = protocol::HttpStatus::kInternalServerError;
-  response.body =
-      "The relay is not configured correctly. Its operator finds the reason in the error log.\n";
-  transport::write_cgi_response(STDOUT_FILENO,
-                                protocol::to_cgi(response, std::nullopt, request.method == "HEAD"));
+void refuse_cgi(std::string_view why) {
+  try {
+    const protocol::RawRequest request =
+        transport::read_cgi_request(process_environment(), STDIN_FILENO);
+    protocol::Response response;
+    response.status = protocol::HttpStatus::kInternalServerError;
+    response.body = std::string(why) + " Its operator finds the reason in the error log.\n";
+    transport::write_cgi_response(
+        STDOUT_FILENO, protocol::to_cgi(response, std::nullopt, request.method == "HEAD"));
+  } catch (const std::bad_alloc&) {
+    transport::write_cgi_response(STDOUT_FILENO,
+                                  "Status: 500 Internal Server Error\r\n"
+                                  "Content-Type: text/plain; charset=utf-8\r\n"
+                                  "Cache-Control: no-store\r\nContent-Length: 0\r\n\r\n");
+  }
 }
 
 }  // namespace http01

@@ -1,6 +1,8 @@
 #include "serve/service.h"
 
 #include <algorithm>
+#include <new>
+#include <utility>
 
 #include "pages/pages.h"
 
@@ -13,6 +15,12 @@ constexpr std::size_t kReservedDescriptors = 512;
 // A request that waits holds its connection and, at most times, two look-ups (TXT and CNAME).
 constexpr std::size_t kDescriptorsPerRequest = 3;
 
+std::string refusal_answer() {
+  protocol::Response response;
+  response.status = protocol::info(protocol::Reason::kOverloaded).status;
+  return protocol::to_cgi(response, protocol::Reason::kOverloaded, false);
+}
+
 }  // namespace
 
 Service::Service(base::Loop& loop, Log& log, Config config, std::string_view version,
@@ -22,6 +30,7 @@ Service::Service(base::Loop& loop, Log& log, Config config, std::string_view ver
       on_answer_(std::move(on_answer)),
       config_(std::make_unique<const Config>(std::move(config))),
       metrics_(version),
+      refusal_(refusal_answer()),
       engine_(loop, config_->dns, config_->cache, &metrics_),
       relay_(loop, engine_, *config_,
              [this](const Relay::Finished& finished, protocol::Reply& reply) {
@@ -36,7 +45,39 @@ Service::Service(base::Loop& loop, Log& log, Config config, std::string_view ver
 }
 
 void Service::request(Id id, const protocol::RawRequest& raw) {
-  relay_.submit(id, protocol::read_request(config_->policy, raw));
+  if (!has_memory()) return refuse(id);
+  try {
+    relay_.submit(id, protocol::read_request(config_->policy, raw));
+  } catch (const std::bad_alloc&) {
+    refuse(id);
+  }
+}
+
+// While the reserve is not whole, it is for what is under way.
+bool Service::has_memory() {
+  if (!memory_ || !memory_->has_given()) return true;
+  if (!std::exchange(short_of_memory_, true)) {
+    log_.error("no memory: new requests are refused until there is some");
+  }
+  try {
+    if (!memory_->refill()) engine_.forget_answers();
+  } catch (const std::bad_alloc&) {
+  }
+  if (!memory_->refill()) return false;
+  short_of_memory_ = false;
+  log_.warn("memory is there again; requests refused meanwhile: " +
+            std::to_string(std::exchange(refused_, 0)));
+  return true;
+}
+
+void Service::refuse(Id id) {
+  ++refused_;
+  on_answer_(id, refusal_);
+}
+
+void Service::time_out() {
+  relay_.time_out();
+  examinations_.time_out();
 }
 
 void Service::forget(Id id) {
@@ -49,12 +90,17 @@ void Service::finish(const Relay::Finished& finished, protocol::Reply& reply) {
   if (const auto looked = metrics_.look_after(loop_.now()); !looked) {
     log_.warn("service.state_file: " + looked.error());
   }
-  if (reply.page == protocol::Page::kCheck) {
-    examinations_.begin(finished.id, finished.request);
-    return;
+  try {
+    if (reply.page == protocol::Page::kCheck) {
+      examinations_.begin(finished.id, finished.request);
+      return;
+    }
+    fill_page(
+        config_->policy, finished.request, [this] { return metrics_.page(gauges()); }, reply);
+  } catch (const std::bad_alloc&) {
+    examinations_.forget(finished.id);
+    return refuse(finished.id);
   }
-  fill_page(
-      config_->policy, finished.request, [this] { return metrics_.page(gauges()); }, reply);
   answer(finished.id, finished.request, reply, finished.times);
 }
 
@@ -66,13 +112,23 @@ void Service::answer(Id id, const protocol::Request& request, const protocol::Re
   if (times.asked) show_gauges_soon();
   log_.request(request, reply, times);
   add_to_attempts(request, reply.reason);
-  on_answer_(id, protocol::to_cgi(reply.response, reply.reason, request.is_head()));
+  std::string cgi;
+  try {
+    cgi = protocol::to_cgi(reply.response, reply.reason, request.is_head());
+  } catch (const std::bad_alloc&) {
+    return refuse(id);
+  }
+  on_answer_(id, cgi);
 }
 
 void Service::add_to_attempts(const protocol::Request& request, protocol::Reason reason) {
   if (!attempts_ || !log_.tells_requests()) return;
-  if (const auto early = attempts_->add(loop_.now(), request, reason)) log_.attempt(*early);
-  wait_for_attempts();
+  try {
+    if (const auto early = attempts_->add(loop_.now(), request, reason)) log_.attempt(*early);
+    wait_for_attempts();
+  } catch (const std::bad_alloc&) {
+    // The request has a line of its own.
+  }
 }
 
 void Service::wait_for_attempts() {
@@ -97,11 +153,15 @@ Gauges Service::gauges() const {
 // Once a turn of the loop, at its end, when all have happened that changes them.
 void Service::show_gauges_soon() {
   if (gauges_stale_) return;
-  gauges_stale_ = true;
-  loop_.defer([this] {
-    gauges_stale_ = false;
-    metrics_.show(gauges());
-  });
+  try {
+    loop_.defer([this] {
+      gauges_stale_ = false;
+      metrics_.show(gauges());
+    });
+    gauges_stale_ = true;
+  } catch (const std::bad_alloc&) {
+    // The next change shows them.
+  }
 }
 
 void Service::open_state_file() {

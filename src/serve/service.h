@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "base/loop.h"
+#include "base/memory_reserve.h"
 #include "config/config.h"
 #include "dns/engine.h"
 #include "log/attempts.h"
@@ -31,8 +32,12 @@ class Service {
   // The version is for the counters, and must be of static storage.
   Service(base::Loop& loop, Log& log, Config config, std::string_view version, OnAnswer on_answer);
 
+  // Never throws: a request for which the system has not enough is answered with kOverloaded.
   void request(Id id, const protocol::RawRequest& raw);
   void forget(Id id);
+
+  // From now on, a shortage of memory is for new requests: what is under way has a reserve.
+  void put_memory_aside() { memory_.emplace(); }
 
   // From now on, requests that are one attempt of a CA are also logged as one.
   void log_attempts() { attempts_.emplace(); }
@@ -51,6 +56,9 @@ class Service {
   std::size_t fit_to_descriptors(std::size_t descriptors);
 
   const Config& config() const { return *config_; }
+  // Answers all that is held as at its deadline.
+  void time_out();
+
   std::size_t in_flight() const { return relay_.in_flight() + examinations_.in_flight(); }
 
  private:
@@ -62,11 +70,18 @@ class Service {
   void answer(Id id, const protocol::Request& request, const protocol::Reply& reply,
               const protocol::RequestTimes& times);
 
+  bool has_memory();
+  void refuse(Id id);
+
   base::Loop& loop_;
   Log& log_;
   OnAnswer on_answer_;
   std::unique_ptr<const Config> config_;
   Metrics metrics_;
+  std::string refusal_;  // an answer that takes no memory
+  std::optional<base::MemoryReserve> memory_;
+  bool short_of_memory_ = false;
+  std::uint64_t refused_ = 0;  // since memory was short
   bool gauges_stale_ = false;
   std::optional<Attempts> attempts_;
   base::Loop::TimerId attempts_timer_ = 0;

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <climits>
 #include <cstdint>
+#include <ctime>
 #include <utility>
 
 #include "base/posix.h"
@@ -16,15 +17,27 @@
 namespace http01::transport {
 namespace {
 
+// What the system refuses for want of memory is asked for again, so often and with such pauses.
+constexpr int kRefusals = 10;
+void pause() {
+  const timespec moment{0, 10'000'000};
+  ::nanosleep(&moment, nullptr);
+}
+
 // False once the deadline has passed with nothing to do. A descriptor that has ended or failed is
-// ready: the read or write says so.
+// ready: the read or write says so. Where the system does not let us wait, only a write is tried:
+// an answer fits into a pipe at once, mostly, but a body may never come.
 bool wait_until_ready(int fd, short events, base::TimePoint deadline) {
+  int refusals = 0;
   for (;;) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - base::Clock::now());
     pollfd entry{fd, events, 0};
     const int count = ::poll(&entry, 1, static_cast<int>(std::max<long>(left.count(), 0)));
     if (count > 0) return true;
-    if (count == 0 || errno != EINTR) return false;
+    if (count == 0) return false;
+    if (errno == EINTR) continue;
+    if (++refusals == kRefusals) return events == POLLOUT;
+    pause();
   }
 }
 
@@ -86,11 +99,16 @@ protocol::RawRequest read_cgi_request(const CgiEnvironment& environment, int bod
 }
 
 bool write_cgi_response(int fd, std::string_view response, base::Duration timeout) {
+  int refusals = 0;
   while (!response.empty()) {
     if (!wait_until_ready(fd, POLLOUT, base::Clock::now() + timeout)) return false;
     // So much a pipe that is ready takes without blocking, whatever its flags (pipe(7)).
     const ssize_t count =
         ::write(fd, response.data(), std::min<std::size_t>(response.size(), PIPE_BUF));
+    if (count < 0 && base::is_shortage(errno) && ++refusals < kRefusals) {
+      pause();
+      continue;
+    }
     if (count < 0 && !is_passing(errno)) return false;
     if (count > 0) response.remove_prefix(static_cast<std::size_t>(count));
   }

@@ -11,9 +11,11 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <new>
 #include <utility>
 
 #include "base/ascii.h"
@@ -224,10 +226,14 @@ SocketFile& SocketFile::operator=(SocketFile&& other) noexcept {
 
 SocketFile::~SocketFile() {
   if (path_.empty()) return;
-  const auto lock = PathLock::take(path_);
-  if (!lock) return;  // the next one replaces it
-  struct stat now {};
-  if (::lstat(path_.c_str(), &now) == 0 && is_same_socket(now, file_)) ::unlink(path_.c_str());
+  try {
+    const auto lock = PathLock::take(path_);
+    if (!lock) return;  // the next one replaces it
+    struct stat now {};
+    if (::lstat(path_.c_str(), &now) == 0 && is_same_socket(now, file_)) ::unlink(path_.c_str());
+  } catch (const std::bad_alloc&) {
+    // Likewise.
+  }
 }
 
 base::Result<void> check_listen_address(std::string_view address) {
@@ -254,6 +260,25 @@ base::Result<Listener, ListenError> open_listener(std::string_view address, mode
     return base::Failure{ListenError{Kind::kMalformed, checked.error()}};
   }
   return address.starts_with(kUnixPrefix) ? open_unix(address, mode) : open_tcp(address);
+}
+
+std::string socket_address(int fd) {
+  const std::string unnamed = "an unnamed socket";
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return unnamed;
+  if (const auto endpoint = base::Endpoint::from_sockaddr(address)) return endpoint->text();
+  const auto& path = reinterpret_cast<const sockaddr_un&>(address).sun_path;
+  constexpr std::size_t kBegin = offsetof(sockaddr_un, sun_path);
+  if (address.ss_family != AF_UNIX || size <= kBegin) return unnamed;
+  // An abstract name begins with a zero, and has no other at its end.
+  std::string name(path, std::min<std::size_t>(size - kBegin, sizeof path));
+  if (name[0] == '\0') {
+    name[0] = '@';
+  } else {
+    name.resize(::strnlen(name.c_str(), name.size()));
+  }
+  return std::string(kUnixPrefix) + name;
 }
 
 std::optional<mode_t> parse_socket_mode(std::string_view text) {

@@ -48,6 +48,10 @@ base::Result<Listener, ListenError> open_listener(std::string_view address, mode
 // Fails where nothing can be opened there whatever the machine is like.
 base::Result<void> check_listen_address(std::string_view address);
 
+// Where a listening socket is, as open_listener() takes it; "an unnamed socket" where there is no
+// address.
+std::string socket_address(int fd);
+
 // "0660": octal, at most 0777.
 std::optional<mode_t> parse_socket_mode(std::string_view text);
 

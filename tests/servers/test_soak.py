@@ -115,7 +115,7 @@ def test_nothing_grows_and_every_request_is_counted(workspace: Workspace) -> Non
     relay = Relay(workspace, config_text(dns.server, sections))
     pid = relay.process.pid
     # The log is opened before other things are.
-    wait_until(lambda: log.exists() and "message=\"serving\"" in log.read_text(), "it to serve")
+    wait_until(lambda: log.exists() and "message=\"serving " in log.read_text(), "it to serve")
     descriptors = len(os.listdir(f"/proc/{pid}/fd"))
 
     began = time.monotonic()
