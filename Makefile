@@ -144,6 +144,11 @@ soak: deps                           ## mixed traffic and faults for SOAK_MINUTE
 	  tests/servers/test_dns_faults.py tests/servers/test_abuse.py tests/servers/test_life_cycle.py \
 	  tests/servers/test_soak.py
 
+.PHONY: sweep
+sweep: deps                          ## each system call of the program fails in each way, a quarter of an hour
+	$(build) $(BUILD)/http01-relay
+	BUILD='$(BUILD)' SWEEP=all /usr/bin/python3 -B -m pytest -q -p no:cacheprovider -s tests/servers/test_refusals.py
+
 floors:                              ## who may include whom
 	tests/floors
 

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <new>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -39,8 +40,13 @@ struct LogWriter::State {
   bool ended = false;
 };
 
-LogWriter::LogWriter()
-    : state_(std::make_shared<State>()), thread_([state = state_] { state->run(); }) {}
+LogWriter::LogWriter() : state_(std::make_shared<State>()) {
+  try {
+    thread_ = std::thread([state = state_] { state->run(); });
+  } catch (const std::system_error& refusal) {
+    throw std::system_error(refusal.code(), "the thread of the log");
+  }
+}
 
 LogWriter::~LogWriter() { finish(LogOutput::kForever); }
 

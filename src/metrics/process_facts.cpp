@@ -1,5 +1,6 @@
 #include "metrics/process_facts.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -7,7 +8,7 @@
 #include <array>
 #include <charconv>
 #include <ctime>
-#include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -36,6 +37,10 @@ double seconds_of(clockid_t clock) {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
 }
 
+struct CloseDirectory {
+  void operator()(DIR* directory) const { ::closedir(directory); }
+};
+
 base::Duration duration_of(const timeval& time) {
   return std::chrono::seconds(time.tv_sec) + std::chrono::microseconds(time.tv_usec);
 }
@@ -54,11 +59,13 @@ std::optional<ProcessFacts> process_facts(std::uint64_t pid) {
 }
 
 std::size_t open_descriptors(std::uint64_t pid) {
-  std::error_code error;
+  // Not by std::filesystem, whose iterator ends the process where there is no memory for an entry.
+  const std::unique_ptr<DIR, CloseDirectory> directory(
+      ::opendir((directory_of(pid) + "/fd").c_str()));
+  if (!directory) return 0;
   std::size_t open = 0;
-  for (std::filesystem::directory_iterator entry(directory_of(pid) + "/fd", error), end;
-       !error && entry != end; entry.increment(error)) {
-    ++open;
+  while (const dirent* const entry = ::readdir(directory.get())) {
+    if (entry->d_name[0] != '.') ++open;
   }
   return open;
 }

@@ -106,6 +106,14 @@ class Server {
   }
 
   void reload() {
+    try {
+      reload_configuration();
+    } catch (const std::bad_alloc&) {
+      log_.error("configuration: not reloaded, there is no memory for it");
+    }
+  }
+
+  void reload_configuration() {
     auto config = reload_config(config_option_, process_environment(), service_.config());
     if (!config) {
       // Whoever has moved the log away is not to wait for a right configuration.

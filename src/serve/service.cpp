@@ -180,9 +180,10 @@ void Service::open_state_file() {
 void Service::reconfigure(Config config) {
   auto next = std::make_unique<const Config>(std::move(config));
   engine_.reconfigure(next->dns, next->cache);
-  relay_.reconfigure(*next);
-  examinations_.reconfigure(*next);
-  config_ = std::move(next);
+  // Both are there until all look at the new one, or memory is short on the way.
+  config_.swap(next);
+  relay_.reconfigure(*config_);
+  examinations_.reconfigure(*config_);
 }
 
 std::size_t Service::descriptors_for(const Config& config) {

@@ -55,6 +55,29 @@ std::vector<std::string> syslog_lines(std::string_view lines) {
 
 BOOST_AUTO_TEST_SUITE(log_output)
 
+BOOST_AUTO_TEST_CASE(a_new_file_is_for_owner_and_group_whatever_the_umask) {
+  const OutputDirectory directory;
+  const mode_t mask = ::umask(0);
+  BOOST_TEST(open_failure(directory.path / "sub/relay.log") == "");
+  ::umask(mask);
+  struct stat file {};
+  BOOST_REQUIRE(::stat((directory.path / "sub/relay.log").c_str(), &file) == 0);
+  BOOST_TEST((file.st_mode & 0777) == 0640u);
+  BOOST_REQUIRE(::stat((directory.path / "sub").c_str(), &file) == 0);
+  BOOST_TEST((file.st_mode & 0777) == 0755u);
+}
+
+BOOST_AUTO_TEST_CASE(a_link_of_a_stranger_is_refused_by_name) {
+  const OutputDirectory directory;
+  const std::filesystem::path link = directory.path / "relay.log";
+  std::filesystem::create_symlink("victim", link);
+  if (::lchown(link.c_str(), 54321, 54321) != 0) return;  // only root may give it away
+  BOOST_TEST(open_failure(link) == link.string() +
+                                       ": relay.log is a symbolic link that belongs to user 54321, "
+                                       "who is neither root nor the user of this process");
+  BOOST_TEST(!std::filesystem::exists(directory.path / "victim"));
+}
+
 BOOST_AUTO_TEST_CASE(a_file_that_cannot_be_opened_says_which_and_why) {
   BOOST_TEST(open_failure("/proc/no/such/file") == "/proc/no/such/file: No such file or directory");
 }

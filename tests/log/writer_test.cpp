@@ -124,6 +124,23 @@ BOOST_AUTO_TEST_CASE(lines_that_find_no_room_are_counted) {
   release.set_value();
 }
 
+// At the end of service no thread may be had any more.
+BOOST_AUTO_TEST_CASE(finishing_takes_nothing_of_the_system_and_waits_no_longer_than_told) {
+  std::promise<void> reached;
+  std::promise<void> release;
+  std::atomic<std::size_t> written = 0;
+  LogWriter writer;
+  writer.add(std::make_shared<StuckOutput>(reached, release.get_future()), "stuck\n");
+  reached.get_future().get();
+  writer.add(std::make_shared<CountingOutput>(written), "behind it\n");
+  BOOST_TEST(!writer.finish(std::chrono::milliseconds(5)));
+  BOOST_TEST(written == 0u);
+  // The thread goes on by itself.
+  release.set_value();
+  for (std::size_t now = written; now < 10; now = written) written.wait(now);
+  BOOST_TEST(writer.finish(LogOutput::kForever));
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace http01

@@ -125,3 +125,5 @@ def test_by_hand_without_an_environment_there_is_a_usage_text() -> None:
     ended = relay_module.run()
     assert ended.returncode == 64
     assert "http01-relay" in ended.stderr and "--listen" in ended.stderr
+    # And why it does not serve.
+    assert "standard input is not a listening socket" in ended.stderr and "GATEWAY_INTERFACE is not set" in ended.stderr
