@@ -43,6 +43,7 @@ class Decision {
 
   Step other_path() {
     if (request_.host.kind != HostKind::kDomain) return page_or_nothing();
+    if (page() == Page::kCheck && is_own_name(policy_.gateways, domain())) return show(page());
     if (is_gateway_name(policy_.gateways, domain())) {
       if (policy_.other_paths == OtherPaths::kHttps) return to_own_site();
       return page_or_nothing();
@@ -131,9 +132,8 @@ class Decision {
       case PathKind::kMetrics:
         return shows_state() ? Page::kMetrics : Page::kNone;
       case PathKind::kCheck:
-        // Where the operator wants it, and at no one else's name.
-        return policy_.public_check && request_.host.kind == HostKind::kRelay ? Page::kCheck
-                                                                              : Page::kNone;
+        // Where the operator wants it, and not on the site of an app.
+        return policy_.public_check && !target_.app ? Page::kCheck : Page::kNone;
       case PathKind::kChallenge:
       case PathKind::kOther:
         return Page::kNone;

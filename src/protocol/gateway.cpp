@@ -73,6 +73,17 @@ bool is_gateway_name(const GatewayPolicy& gateways, const Name& host) {
   return false;
 }
 
+bool is_own_name(const GatewayPolicy& gateways, const Name& host) {
+  const auto is_alias = [&](const auto& alias) { return alias.first == host; };
+  if (std::ranges::any_of(gateways.aliases, is_alias)) return true;
+  const auto is_base = [&](const Name& name) {
+    if (is_allowed_base(gateways, name) || gateways.fallback == name) return true;
+    const auto entry = entry_name(name);
+    return entry && captured_base(gateways, *entry).has_value();
+  };
+  return is_base(host) || (host.first_label() == "gateway" && is_base(host.parent()));
+}
+
 std::vector<Name> named_bases(const GatewayPolicy& gateways) {
   std::vector<Name> bases = gateways.bases;
   if (gateways.fallback && std::ranges::find(bases, *gateways.fallback) == bases.end()) {

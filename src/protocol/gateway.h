@@ -17,6 +17,10 @@ std::optional<Name> base_named_by(const GatewayPolicy& gateways, const Name& tar
 // such a name must never be redirected: it would let a tenant pass for the gateway.
 bool is_gateway_name(const GatewayPolicy& gateways, const Name& host);
 
+// A name of this very relay: a key of gateways.aliases, an allowed base or the fallback, or
+// `gateway.{base}`. Nobody's app is there.
+bool is_own_name(const GatewayPolicy& gateways, const Name& host);
+
 // The bases known by their full name: those whose addresses can be compared.
 std::vector<Name> named_bases(const GatewayPolicy& gateways);
 

@@ -165,17 +165,69 @@ BOOST_AUTO_TEST_CASE(the_check_page_is_the_relays_own_and_only_where_it_is_wante
   for (const char* path : {"/check/", "/check/a.example", "//check", "/Check", "/%63heck"}) {
     BOOST_TEST(decided(policy, get("localhost", path), Zone{}).answer == "404 not-found", path);
   }
-  // Not on anybody's domain, with or without records, and not on a gateway's name.
-  BOOST_TEST(decided(policy, get("app.example.com", "/check"), Zone{}).answer == "404 txt-missing");
+  // On a domain without records, as all pages, and on no other's.
+  BOOST_TEST(decided(policy, get("app.example.com", "/check"), Zone{}).answer == "200 ok [check]");
   BOOST_TEST(
       decided(policy, get("app.example.com", "/check"), Zone{{{kExact, txt({kId + ":443"})}}})
           .answer == "307 ok https://app.example.com/check");
-  policy.other_paths = OtherPaths::kNone;
-  BOOST_TEST(decided(policy, get("x.gw1.phala.network", "/check"), Zone{}).answer ==
-             "404 not-found");
+  RawRequest tls = get("app.example.com", "/check");
+  tls.https = true;
+  BOOST_TEST(decided(policy, tls, Zone{{{kExact, txt({kId + ":443"})}}}).answer == "404 not-found");
   RawRequest post = get("localhost", "/check?domain=a.example");
   post.method = "POST";
   BOOST_TEST(decided(policy, post, Zone{}).answer == "405 bad-method");
+}
+
+// An owner has no other name of the relay than the one in the CNAME record.
+BOOST_AUTO_TEST_CASE(check_is_on_the_names_that_owners_set_as_the_gateway) {
+  Policy policy = default_policy();
+  policy.public_check = true;
+  policy.gateways.bases = {name_of("gw.example.net")};
+  policy.gateways.fallback = name_of("gw.example.org");
+  policy.gateways.aliases = {{name_of("relay.example.net"), name_of("gw.example.net")}};
+  struct Case {
+    const char* host;
+    bool shown;
+  };
+  const auto check = [&](const Case& c) {
+    const Story story = decided(policy, get(c.host, "/check?domain=a.example"), Zone{});
+    BOOST_TEST(story.asked == "");
+    BOOST_TEST(story.answer ==
+                   (c.shown ? "200 ok [check]"
+                            : "307 ok https://" + std::string(c.host) + "/check?domain=a.example"),
+               c.host);
+  };
+  for (const Case& c : {
+           Case{"relay.example.net", true},
+           {"x.relay.example.net", false},
+           {"gateway.relay.example.net", false},
+           {"gw.example.net", true},
+           {"gateway.gw.example.net", true},
+           {"gateway.gateway.gw.example.net", false},
+           {"app.gw.example.net", false},
+           {"gw.example.org", true},
+           {"gateway.gw.example.org", true},
+           {"app.gw.example.org", false},
+           {"gw1.phala.network", true},
+           {"gateway.gw1.phala.network", true},
+           {"x.gw1.phala.network", false},
+       }) {
+    check(c);
+  }
+  policy.gateways = {};
+  policy.gateways.regex = base::Pattern::compile("_\\.(.+\\.phala\\.network)").value();
+  for (const Case& c : {Case{"gw2.phala.network", true}, {"gateway.gw2.phala.network", true}})
+    check(c);
+  policy.public_check = false;
+  check({"gw2.phala.network", false});
+  // What is under a gateway is the relay itself where other paths lead nowhere.
+  policy.other_paths = OtherPaths::kNone;
+  policy.gateways.bases = {name_of("gw.example.net")};
+  BOOST_TEST(decided(policy, get("app.gw.example.net", "/check"), Zone{}).answer ==
+             "404 not-found");
+  policy.public_check = true;
+  BOOST_TEST(decided(policy, get("app.gw.example.net", "/check"), Zone{}).answer ==
+             "200 ok [check]");
 }
 
 BOOST_AUTO_TEST_CASE(ready_without_canary_asks_the_resolver_for_a_name_that_it_cannot_know) {
