@@ -163,7 +163,13 @@ class Adviser {
                                "/metrics and /ready");
     }
     if (config_.policy.canary) canary(config_.policy.canary->text());
-    if (!config_.state_file.empty()) state_file();
+    if (!config_.state_file.empty()) {
+      state_file();
+    } else if (config_.policy.public_check) {
+      say("service.public_check",
+          "without service.state_file each process counts limits.checks alone, and under CGI "
+          "/check is off: set service.state_file");
+    }
     if (config_.log.target != "stderr" && config_.log.target != "syslog") {
       writable("log.target", config_.log.target);
     }

@@ -15,6 +15,8 @@ struct Limits {
   std::size_t in_flight = 10'000;           // requests that wait for DNS
   std::size_t in_flight_per_client = 100;   // of one address, or one IPv6 /64
   std::size_t in_flight_per_domain = 1000;  // for names of one registrable domain
+  std::size_t checks_per_client = 6;        // a minute at /check, of one network (/24, /48)
+  std::size_t checks = 60;                  // a minute at /check, of all
 };
 
 // Not yet the defaults where it is not from parse_config(): gateways.allow is empty.

@@ -8,6 +8,7 @@
 
 #include "config/kinds.h"
 #include "config/values.h"
+#include "metrics/recent_checks.h"
 
 namespace http01 {
 namespace {
@@ -188,6 +189,7 @@ std::vector<ConfigKey> build_keys() {
   constexpr std::int64_t kMinTimeout = 10;
   // More than a process could hold in memory or descriptors.
   constexpr std::int64_t kMany = 1'000'000;
+  constexpr auto kMaxChecks = static_cast<std::int64_t>(RecentChecks::kMost);
   constexpr std::int64_t kMaxEntries = 10'000'000;
   constexpr std::int64_t kDay = 86'400;
   constexpr std::int64_t kMaxAttempts = 10;
@@ -279,6 +281,12 @@ std::vector<ConfigKey> build_keys() {
   keys.push_back(number(
       "limits", "in_flight_per_domain", AllowsMore::kNever, 1, kMany,
       [](auto& c) -> auto& { return c.limits.in_flight_per_domain; }));
+  keys.push_back(number(
+      "limits", "checks_per_client", AllowsMore::kNever, 1, kMaxChecks,
+      [](auto& c) -> auto& { return c.limits.checks_per_client; }));
+  keys.push_back(number(
+      "limits", "checks", AllowsMore::kNever, 1, kMaxChecks,
+      [](auto& c) -> auto& { return c.limits.checks; }));
 
   keys.push_back(texts(
       "service", "hosts", AllowsMore::kNever, [](auto& c) -> auto& { return c.policy.relay_hosts; },

@@ -97,13 +97,15 @@ struct Metrics::Shared {
 
   Counters counters;
   std::array<Slot, kSlots> slots;
+  RecentChecks checks;
 
   // What stands where, as a number: another order of members or meaning counts the word's end up.
   static std::uint32_t layout() {
     Layout layout;
-    layout.add("counters and slots, 2");
+    layout.add("counters, slots and checks, 3");
     layout.add_number(sizeof(Counters));
     layout.add_number(sizeof(Slot));
+    layout.add_number(sizeof(RecentChecks));
     for (const std::string_view method : kMethods) layout.add(method);
     for (const PathKind kind : kAllOf<PathKind>) layout.add(to_string(kind));
     for (const auto& status : protocol::kHttpStatuses) layout.add_number(status.code);
@@ -116,7 +118,10 @@ struct Metrics::Shared {
 };
 
 Metrics::Metrics(std::string_view version)
-    : version_(version), own_(std::make_unique<Counters>()), counters_(own_.get()) {}
+    : version_(version),
+      own_(std::make_unique<Counters>()),
+      own_checks_(std::make_unique<RecentChecks>()),
+      counters_(own_.get()) {}
 Metrics::~Metrics() = default;
 
 base::Result<bool> Metrics::use_state_file(const std::string& path) {
@@ -169,6 +174,11 @@ base::Result<void> Metrics::look_after(base::TimePoint now) {
   if (news == told_) return {};
   told_ = news;
   return base::Failure{std::move(news)};
+}
+
+bool Metrics::admit_check(const CheckLimits& limits, std::string_view client, base::TimePoint now) {
+  RecentChecks& checks = file_ ? static_cast<Shared*>(file_->data())->checks : *own_checks_;
+  return checks.admit(limits, client, now);
 }
 
 ProcessFacts Metrics::own_facts() {

@@ -17,6 +17,7 @@
 #include "dns/engine.h"
 #include "metrics/exposition.h"
 #include "metrics/process_facts.h"
+#include "metrics/recent_checks.h"
 #include "metrics/state_file.h"
 #include "protocol/answer.h"
 #include "protocol/decide.h"
@@ -59,6 +60,9 @@ class Metrics final : public dns::Engine::Observer {
   // What the pages of the other processes say of this one.
   void show(const Gauges& gauges);
 
+  // Whether /check may examine one more domain for this client (REMOTE_ADDR): see RecentChecks.
+  bool admit_check(const CheckLimits& limits, std::string_view client, base::TimePoint now);
+
   std::string page(const Gauges& gauges);
 
  private:
@@ -85,6 +89,7 @@ class Metrics final : public dns::Engine::Observer {
 
   std::string_view version_;
   std::unique_ptr<Counters> own_;
+  std::unique_ptr<RecentChecks> own_checks_;
   std::optional<StateFile> file_;
   std::string path_;
   Counters* counters_;

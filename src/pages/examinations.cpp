@@ -16,8 +16,8 @@ constexpr std::string_view kJsonType = "application/json";
 
 }  // namespace
 
-Examinations::Examinations(base::Loop& loop, const Config& config, OnReply on_reply)
-    : loop_(loop), config_(&config), on_reply_(std::move(on_reply)) {}
+Examinations::Examinations(base::Loop& loop, const Config& config, Admit admit, OnReply on_reply)
+    : loop_(loop), config_(&config), admit_(std::move(admit)), on_reply_(std::move(on_reply)) {}
 
 void Examinations::reconfigure(const Config& config) {
   config_ = &config;
@@ -39,11 +39,13 @@ void Examinations::begin(Id id, const protocol::Request& request) {
       waiting_, [&](const auto& entry) { return entry.second.client == client; });
   if (waiting_.size() >= kAtOnce ||
       (!client.empty() && static_cast<std::size_t>(of_client) >= kAtOnceOfOneClient)) {
-    reply.reason = protocol::Reason::kOverloaded;
-    reply.response.status = protocol::info(protocol::Reason::kOverloaded).status;
-    reply.response.body = protocol::explain(config_->policy, request, protocol::Reason::kOverloaded,
-                                            "Too many domains are being checked.");
-    on_reply_(id, request, reply, base::Duration::zero());
+    refuse(id, request, "Too many domains are being checked.");
+    return;
+  }
+  if (!admit_(request)) {
+    refuse(id, request,
+           "As many domains have been checked within the last minute as may be (limits.checks, "
+           "limits.checks_per_client).");
     return;
   }
   if (!doctor_) {
@@ -53,6 +55,16 @@ void Examinations::begin(Id id, const protocol::Request& request) {
   }
   waiting_.emplace(id, Waiting{request, query, client});
   doctor_->examine(id, query.domain);
+}
+
+void Examinations::refuse(Id id, const protocol::Request& request, const char* why) {
+  protocol::Reply reply;
+  reply.page = protocol::Page::kCheck;
+  reply.reason = protocol::Reason::kOverloaded;
+  reply.response.status = protocol::info(protocol::Reason::kOverloaded).status;
+  reply.response.body =
+      protocol::explain(config_->policy, request, protocol::Reason::kOverloaded, why);
+  on_reply_(id, request, reply, base::Duration::zero());
 }
 
 void Examinations::forget(Id id) {

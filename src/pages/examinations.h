@@ -1,6 +1,7 @@
 // The examinations that the page /check asks for: each domain is examined and answered with the
-// report, as HTML, or as JSON with format=json. Never probes. A few examinations at once, fewer of
-// one client; beyond that the answer is overloaded. Lives on the loop; one thread; loop and
+// report for the public, as HTML, or as JSON with format=json. Never probes. A few examinations at
+// once, fewer of one client, and at a rate that the caller limits; beyond that the answer is
+// overloaded. Lives on the loop; one thread; loop and
 // configuration must outlive it.
 #pragma once
 
@@ -27,7 +28,10 @@ class Examinations {
   static constexpr std::size_t kAtOnceOfOneClient = 2;
   static constexpr std::size_t kDescriptors = kAtOnce * 32;
 
-  Examinations(base::Loop& loop, const Config& config, OnReply on_reply);
+  // Whether the rate of examinations allows one more. Asked once for each that would begin.
+  using Admit = std::function<bool(const protocol::Request& request)>;
+
+  Examinations(base::Loop& loop, const Config& config, Admit admit, OnReply on_reply);
 
   // on_reply is called once unless the request is forgotten: at once where no domain is named (the
   // page is the form then) or too many are examined, else from the loop. The reply may be taken out
@@ -46,12 +50,14 @@ class Examinations {
     std::string client;
   };
 
+  void refuse(Id id, const protocol::Request& request, const char* why);
   void on_evidence(Id id, doctor::Evidence& evidence);
   void show(Id id, const Waiting& waiting, doctor::Evidence& evidence);
   void give_up(Id id, const Waiting& waiting, protocol::Reason reason);
 
   base::Loop& loop_;
   const Config* config_;
+  Admit admit_;
   OnReply on_reply_;
   // Made when it is first needed: most processes never do.
   std::unique_ptr<doctor::Doctor> doctor_;

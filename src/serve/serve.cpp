@@ -192,6 +192,7 @@ int serve_cgi(Config config, std::string_view version) {
     loop.stop();
   });
   service.open_state_file();
+  service.refuse_checks_counted_alone();
   service.request(1, transport::read_cgi_request(process_environment(), STDIN_FILENO));
   if (!answer) loop.run();
   return answer && transport::write_cgi_response(STDOUT_FILENO, *answer) ? 0 : 1;

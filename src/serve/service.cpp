@@ -28,7 +28,7 @@ Service::Service(base::Loop& loop, Log& log, Config config, std::string_view ver
     : loop_(loop),
       log_(log),
       on_answer_(std::move(on_answer)),
-      config_(std::make_unique<const Config>(std::move(config))),
+      config_(std::make_unique<Config>(std::move(config))),
       metrics_(version),
       refusal_(refusal_answer()),
       engine_(loop, config_->dns, config_->cache, &metrics_),
@@ -36,11 +36,12 @@ Service::Service(base::Loop& loop, Log& log, Config config, std::string_view ver
              [this](const Relay::Finished& finished, protocol::Reply& reply) {
                finish(finished, reply);
              }),
-      examinations_(loop, *config_,
-                    [this](Id id, const protocol::Request& request, protocol::Reply& reply,
-                           base::Duration took) {
-                      answer(id, request, reply, {took, took, took != base::Duration::zero()});
-                    }) {
+      examinations_(
+          loop, *config_, [this](const protocol::Request& request) { return admit_check(request); },
+          [this](Id id, const protocol::Request& request, protocol::Reply& reply,
+                 base::Duration took) {
+            answer(id, request, reply, {took, took, took != base::Duration::zero()});
+          }) {
   metrics_.on_change([this] { show_gauges_soon(); });
 }
 
@@ -177,8 +178,18 @@ void Service::open_state_file() {
   }
 }
 
+void Service::refuse_checks_counted_alone() {
+  if (metrics_.state_file().empty()) config_->policy.public_check = false;
+}
+
+bool Service::admit_check(const protocol::Request& request) {
+  const Limits& limits = config_->limits;
+  return metrics_.admit_check({limits.checks_per_client, limits.checks}, request.client,
+                              loop_.now());
+}
+
 void Service::reconfigure(Config config) {
-  auto next = std::make_unique<const Config>(std::move(config));
+  auto next = std::make_unique<Config>(std::move(config));
   engine_.reconfigure(next->dns, next->cache);
   // Both are there until all look at the new one, or memory is short on the way.
   config_.swap(next);

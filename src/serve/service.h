@@ -46,6 +46,9 @@ class Service {
 
   // Counts where the configuration says from now on; what cannot be done is logged.
   void open_state_file();
+  // Processes of CGI live for a request each: what each counts alone would limit nothing. Without a
+  // state file /check is off from now on.
+  void refuse_checks_counted_alone();
 
   // Decides and resolves by this configuration from now on.
   void reconfigure(Config config);
@@ -63,6 +66,7 @@ class Service {
 
  private:
   void finish(const Relay::Finished& finished, protocol::Reply& reply);
+  bool admit_check(const protocol::Request& request);
   void add_to_attempts(const protocol::Request& request, protocol::Reason reason);
   void wait_for_attempts();
   Gauges gauges() const;
@@ -76,7 +80,7 @@ class Service {
   base::Loop& loop_;
   Log& log_;
   OnAnswer on_answer_;
-  std::unique_ptr<const Config> config_;
+  std::unique_ptr<Config> config_;
   Metrics metrics_;
   std::string refusal_;  // an answer that takes no memory
   std::optional<base::MemoryReserve> memory_;

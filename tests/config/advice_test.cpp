@@ -84,6 +84,8 @@ BOOST_AUTO_TEST_CASE(what_is_odd_is_said_and_what_is_not_is_not) {
            {"service.hosts: localhost is a name of the relay anyway",
             "[service]\nhosts = [\"localhost\"]",
             "[service]\nhosts = [\"relay.example.net\", \"192.0.2.1\"]"},
+           {"service.public_check: without service.state_file", "[service]\npublic_check = true",
+            "[service]\npublic_check = true\nstate_file = \"/tmp/state\""},
            {"service.state_file: /dev/null: is a device, which is never replaced",
             "[service]\nstate_file = \"/dev/null\"", "[service]\nstate_file = \"/tmp/state\""},
            {"service.state_file: /no/such is no directory",

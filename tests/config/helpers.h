@@ -119,6 +119,8 @@ negative_ttl_s = 10
 in_flight = 10000
 in_flight_per_client = 100
 in_flight_per_domain = 1000
+checks_per_client = 6
+checks = 60
 
 [service]
 hosts = []

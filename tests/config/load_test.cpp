@@ -177,6 +177,8 @@ BOOST_AUTO_TEST_CASE(what_is_read_arrives_where_it_is_used) {
   BOOST_TEST(config.dns.deadline.count() == 20000);
   BOOST_TEST(config.cache.max_ttl.count() == 0);
   BOOST_TEST(config.limits.in_flight_per_client == 1'000'000u);
+  BOOST_TEST(config.limits.checks_per_client == 1000u);
+  BOOST_TEST(config.limits.checks == 1u);
   BOOST_TEST((config.log.level == LogLevel::kCritical));
 }
 

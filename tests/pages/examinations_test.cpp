@@ -11,12 +11,13 @@ BOOST_AUTO_TEST_SUITE(examinations)
 
 struct Page {
   Page()
-      : page(clinic.loop, clinic.config,
-             [this](Examinations::Id id, const protocol::Request&, protocol::Reply& reply,
-                    base::Duration) {
-               ids.push_back(id);
-               replies.push_back(std::move(reply));
-             }) {}
+      : page(
+            clinic.loop, clinic.config, [this](const protocol::Request&) { return admits-- > 0; },
+            [this](Examinations::Id id, const protocol::Request&, protocol::Reply& reply,
+                   base::Duration) {
+              ids.push_back(id);
+              replies.push_back(std::move(reply));
+            }) {}
 
   void ask(Examinations::Id id, const std::string& uri, const std::string& client = "192.0.2.1") {
     protocol::RawRequest raw = protocol::get("localhost", uri);
@@ -28,6 +29,7 @@ struct Page {
   }
 
   doctor::Clinic clinic;
+  int admits = 100;
   Examinations page;
   std::vector<Examinations::Id> ids;
   std::vector<protocol::Reply> replies;
@@ -56,6 +58,31 @@ BOOST_AUTO_TEST_CASE(the_report_comes_as_a_page_or_as_json) {
   p.run(3);
   BOOST_TEST(!doctor::has(p.replies[2].response.body, "<script"));
   BOOST_TEST(doctor::has(p.replies[2].response.body, "bad-domain"));
+}
+
+BOOST_AUTO_TEST_CASE(beyond_the_rate_nothing_is_examined_and_the_form_is_free) {
+  Page p;
+  p.admits = 1;
+  p.ask(1, "/check?domain=app.example.com");
+  p.ask(2, "/check");
+  p.ask(3, "/check?domain=app.example.com");
+  BOOST_TEST_REQUIRE(p.replies.size() == 2u);
+  BOOST_TEST(doctor::has(p.replies[0].response.body, "<form"));
+  BOOST_TEST((p.replies[1].reason == protocol::Reason::kOverloaded));
+  BOOST_TEST(protocol::code(p.replies[1].response.status) == 503);
+  p.run(3);
+  BOOST_TEST(p.page.in_flight() == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(strangers_are_shown_no_private_address) {
+  Page p;
+  p.clinic.server[0]->zone.answers["A app.example.com"] = protocol::address("10.1.2.3");
+  p.ask(1, "/check?domain=app.example.com");
+  p.run(1);
+  BOOST_TEST(doctor::has(p.replies[0].response.body, "reserved-address"));
+  for (const char* hidden : {"10.1.2.3", "127.0.0.1"}) {
+    BOOST_TEST(!doctor::has(p.replies[0].response.body, hidden));
+  }
 }
 
 BOOST_AUTO_TEST_CASE(so_many_at_once_and_fewer_of_one_client) {
