@@ -54,6 +54,20 @@ void judge_reserved(const Evidence& evidence, const Name& name, Findings& found)
   }
 }
 
+// Those that are not to be shown.
+void judge_withheld(const Evidence& evidence, const Name& name, Findings& found) {
+  for (const RecordType type : {RecordType::kA, RecordType::kAaaa}) {
+    const Observation* const observation = evidence.find(name, type);
+    if (observation == nullptr) continue;
+    for (const std::string_view purpose : observation->withheld) {
+      std::string text = name.text() + " has an address, not shown here, which is " +
+                         std::string(purpose) + ": no CA connects to it.";
+      if (std::ranges::find(found, text, &Finding::text) != found.end()) continue;
+      found.push_back({FindingId::kReservedAddress, Severity::kFault, std::move(text)});
+    }
+  }
+}
+
 void judge_place(const Evidence& evidence, RecordType type, Findings& found) {
   const Name& domain = evidence.domain();
   std::vector<IpAddress> elsewhere = evidence.addresses(domain, type);
@@ -115,10 +129,12 @@ void judge_addresses(const Evidence& evidence, Findings& found) {
     }
   }
   judge_reserved(evidence, domain, found);
+  judge_withheld(evidence, domain, found);
 
   const auto host = gateway_host(evidence);
   if (!host || *host == domain) return;
   judge_reserved(evidence, *host, found);
+  judge_withheld(evidence, *host, found);
   const auto v6 = evidence.addresses(*host, RecordType::kAaaa);
   if (!v6.empty() && !evidence.probe.done) {
     found.push_back({FindingId::kGatewayAddress6, Severity::kWarning,

@@ -56,6 +56,7 @@ bool is_answer(const protocol::Answer& answer) {
 std::optional<std::string> redirect_for(const protocol::Reply& reply, std::string_view token) {
   if (!reply.is_success() || !protocol::is_redirect(reply.response.status)) return std::nullopt;
   const std::string& location = reply.response.location;
+  if (location.empty()) return std::nullopt;  // it is not to be shown
   return location.substr(0, location.rfind('/') + 1).append(token);
 }
 

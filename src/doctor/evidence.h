@@ -22,6 +22,8 @@ struct Observation {
   base::Duration took{};
   bool decides = false;    // the relay's answer depends on it
   bool held_back = false;  // a failure, but not for who asks without DNSSEC validation
+  // What the addresses are for that were taken out of the answer, since they are not to be shown.
+  std::vector<std::string_view> withheld{};
 };
 
 // What one of several configured servers says by itself.
@@ -49,6 +51,7 @@ struct Evidence {
   std::string ca = "letsencrypt.org";
   base::Duration took{};
   Probe probe;
+  bool names_withheld = false;  // not all that was asked is here, since it is not to be shown
 
   const protocol::Name& domain() const { return request.host.name; }
   // What the chain leads to, or why nowhere; neither while it is not known.

@@ -48,6 +48,7 @@ constexpr base::EnumWords<FindingId> kFindings{{{
     {FindingId::kCnameChain, "cname-chain"},
     {FindingId::kGatewayFallback, "gateway-fallback"},
     {FindingId::kRelayAddressUnknown, "relay-address-unknown"},
+    {FindingId::kNotShown, "not-shown"},
 }}};
 
 constexpr base::EnumWords<Severity> kSeverities{{{

@@ -57,6 +57,7 @@ enum class FindingId : std::uint8_t {
   kCnameChain,
   kGatewayFallback,
   kRelayAddressUnknown,
+  kNotShown,  // to strangers: it is of a name under no public suffix
 };
 
 std::string_view to_string(FindingId id);

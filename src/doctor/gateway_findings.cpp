@@ -163,7 +163,7 @@ void judge_gateway(const Policy& policy, const Evidence& evidence, Findings& fou
   const bool by_chain = gateway && std::ranges::any_of(hops, [&](const Name& hop) {
                           return protocol::base_named_by(policy.gateways, hop) == *gateway;
                         });
-  if (gateway && !by_chain) {
+  if (gateway && !by_chain && !evidence.names_withheld) {
     found.push_back(
         {FindingId::kGatewayFallback, Severity::kNote,
          (hops.empty() ? evidence.domain().text() + " has no CNAME"

@@ -34,6 +34,10 @@ std::vector<std::string> records_of(const protocol::Answer& answer) {
     records.push_back((caa.critical ? "128 " : "0 ") + base::escaped(caa.tag, kShownOctets) +
                       " \"" + base::escaped(caa.value, kShownOctets, true) + "\"");
   }
+  // Only the public report has such.
+  if (records.empty() && answer.outcome == protocol::Outcome::kData) {
+    records.emplace_back("not shown here");
+  }
   return records;
 }
 

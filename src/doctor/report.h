@@ -18,6 +18,10 @@ struct Report {
 
 Report make_report(const protocol::Policy& policy, Evidence evidence);
 
+// The same for strangers: without addresses of private networks, be they a domain's, a resolver's
+// or the relay's, and without what stands at names under no public suffix.
+Report make_public_report(const protocol::Policy& policy, Evidence evidence);
+
 // The verdict first, then each observation, then the findings. Ends its last line.
 std::string to_text(const Report& report, bool colors);
 

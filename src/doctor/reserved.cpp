@@ -46,8 +46,11 @@ constexpr std::array kV6 = {
     Block{{0x5f}, 16, "segment routing (RFC 9602)"},
     Block{{0xfc}, 7, "unique local (RFC 4193)"},
     Block{{0xfe, 0x80}, 10, "link-local (RFC 4291)"},
+    Block{{0xfe, 0xc0}, 10, "site-local (RFC 3879)"},
     Block{{0xff}, 8, "multicast (RFC 4291)"},
 };
+
+constexpr Block kTranslated{{0, 0x64, 0xff, 0x9b}, 96, "translated (RFC 6052)"};
 
 bool holds(const Block& block, const std::array<std::uint8_t, 16>& octets) {
   for (int bit = 0; bit < block.bits; bit += 8) {
@@ -72,7 +75,18 @@ std::optional<std::string_view> special_purpose(const base::IpAddress& address) 
   if (!address.v6) return name_in(kV4, address);
   // The one address of its block.
   if (address == base::IpAddress::parse("::1")) return "loopback (RFC 4291)";
+  // What DNS64 makes of an IPv4 address (RFC 6052 3.1).
+  if (holds(kTranslated, address.octets)) {
+    base::IpAddress v4;
+    std::copy_n(address.octets.begin() + 12, 4, v4.octets.begin());
+    return name_in(kV4, v4);
+  }
   return name_in(kV6, address);
+}
+
+std::optional<std::string_view> private_purpose(const base::IpAddress& address) {
+  const auto purpose = special_purpose(address);
+  return purpose && purpose->starts_with("for documentation") ? std::nullopt : purpose;
 }
 
 }  // namespace http01::doctor

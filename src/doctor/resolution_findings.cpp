@@ -45,9 +45,11 @@ void judge_failures(const protocol::Policy& policy, const Evidence& evidence, Fi
   std::vector<const Observation*> silent;
   std::vector<const Observation*> bogus;
   std::vector<const Observation*> unproved;
+  std::vector<const Observation*> refused;
   bool decides_failed = false;
   for (const Observation& observation : evidence.observations) {
     if (observation.held_back) bogus.push_back(&observation);
+    if (observation.answer.outcome == Outcome::kOverloaded) refused.push_back(&observation);
     if (!is_ours(observation)) continue;
     if (observation.answer.outcome == Outcome::kFailure && !observation.held_back)
       failed.push_back(&observation);
@@ -77,6 +79,11 @@ void judge_failures(const protocol::Policy& policy, const Evidence& evidence, Fi
                          names_of(failed) +
                          ". Check that all name servers of the zone answer, over UDP and TCP."});
   }
+  if (!refused.empty() && evidence.reply.reason != Reason::kOverloaded) {
+    found.push_back({FindingId::kOverloaded, Severity::kWarning,
+                     "Too many look-ups are under way here, so that this was not asked: " +
+                         names_of(refused) + ". Try again in a few seconds."});
+  }
   if (!silent.empty()) {
     const bool all = !evidence.anything_answered();
     found.push_back({FindingId::kDnsTimeout, Severity::kFault,
@@ -92,13 +99,23 @@ void judge_opinions(const Evidence& evidence, Findings& found) {
   if (evidence.opinions.size() < 2 || !evidence.anything_answered()) return;
   for (const Opinion& opinion : evidence.opinions) {
     const auto& entries = opinion.answers.entries();
-    const bool silent = !entries.empty() && std::ranges::all_of(entries, [](const auto& entry) {
-      return entry.second.outcome == Outcome::kTimeout;
-    });
-    if (silent) {
+    std::vector<std::string> silent;
+    std::size_t alone = 0;  // where others have answered
+    for (const auto& [question, answer] : entries) {
+      if (answer.outcome != Outcome::kTimeout) continue;
+      silent.push_back(asked(question));
+      const Answer* const serving = evidence.answer(question.name, question.type);
+      if (serving != nullptr && is_answer(*serving)) ++alone;
+    }
+    if (silent.empty()) continue;
+    if (silent.size() == entries.size()) {
       found.push_back({FindingId::kResolverSilent, Severity::kWarning,
                        "The resolver " + opinion.server +
                            " does not answer. Look-ups that go to it first are slow."});
+    } else if (alone != 0) {
+      found.push_back({FindingId::kResolverSilent, Severity::kWarning,
+                       "The resolver " + opinion.server + " has not answered in time for " +
+                           base::joined(silent) + ". Look-ups that go to it first are slow."});
     }
   }
   for (const auto& [question, answer] : evidence.opinions.front().answers.entries()) {

@@ -98,7 +98,7 @@ void Examinations::give_up(Id id, const Waiting& waiting, protocol::Reason reaso
 }
 
 void Examinations::show(Id id, const Waiting& waiting, doctor::Evidence& evidence) {
-  const doctor::Report report = doctor::make_report(config_->policy, std::move(evidence));
+  const doctor::Report report = doctor::make_public_report(config_->policy, std::move(evidence));
   protocol::Reply reply;
   reply.page = protocol::Page::kCheck;
   reply.response.content_type = waiting.query.json ? kJsonType : kHtmlType;

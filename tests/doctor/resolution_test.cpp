@@ -25,6 +25,35 @@ BOOST_AUTO_TEST_CASE(dns_that_fails_or_is_silent) {
   BOOST_TEST(busy.found() == "warning overloaded");
 }
 
+// What has not been answered is said, be it that nothing depends on it.
+BOOST_AUTO_TEST_CASE(what_was_not_asked_or_not_answered_is_found) {
+  Case busy;
+  busy.set("AAAA app.example.com", with_outcome(Outcome::kOverloaded));
+  BOOST_TEST(busy.found() == "warning overloaded");
+  BOOST_TEST(has(busy.only(FindingId::kOverloaded).text, "AAAA app.example.com"));
+  Case caa;
+  caa.set("CAA com", with_outcome(Outcome::kOverloaded));
+  BOOST_TEST(caa.found() == "warning overloaded");
+
+  Case half;
+  const Question a{name_of("app.example.com"), RecordType::kA};
+  const Question cname{name_of("app.example.com"), RecordType::kCname};
+  Opinion one{"one", {}};
+  Opinion other{"other", {}};
+  for (Opinion* opinion : {&one, &other}) {
+    opinion->answers.put(a, half.zone(a));
+    opinion->answers.put(cname,
+                         opinion == &one ? half.zone(cname) : with_outcome(Outcome::kTimeout));
+  }
+  half.extra.opinions = {one, other};
+  BOOST_TEST(half.found() == "warning resolver-silent");
+  const std::string text = half.only(FindingId::kResolverSilent).text;
+  BOOST_TEST(has(text, "other has not answered in time for CNAME app.example.com"), text);
+  // Where nobody has answered it is the zone's name servers that did not.
+  half.set("CNAME app.example.com", with_outcome(Outcome::kTimeout));
+  BOOST_TEST(half.found() == "fault dns-timeout");
+}
+
 BOOST_AUTO_TEST_CASE(dnssec) {
   Case bogus;
   bogus.set("TXT _dstack-app-address.app.example.com", with_outcome(Outcome::kFailure));

@@ -135,6 +135,8 @@ APEX = f'@ A 192.0.2.5\n_dstack-app-address TXT "{APP_ID}:443"'
 
 ZONES = {
     "example.test": EXAMPLE,
+    # The same under a public suffix: /check shows nothing of other names.
+    "example.org": EXAMPLE,
     "owner.test": OWNER,
     "phala.network": PHALA,
     "apex.test": APEX,
