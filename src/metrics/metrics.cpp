@@ -88,6 +88,7 @@ struct alignas(64) Metrics::Slot {
   std::atomic<std::uint64_t> requests_in_flight;
   std::atomic<std::uint64_t> lookups_in_flight;
   std::atomic<std::uint64_t> cache_entries;
+  std::atomic<std::uint64_t> open_descriptors;  // when it was last looked after
 };
 
 struct Metrics::Shared {
@@ -151,6 +152,7 @@ base::Result<bool> Metrics::open_state_file(const std::string& path) {
     show(shown_);
     slot_->start_ticks = own_facts().start_ticks;
     slot_->start_milliseconds = started_;
+    slot_->open_descriptors = open_descriptors(own_pid()).value_or(0);
     slot_->pid = own_pid();
   }
   return replaced;
@@ -161,6 +163,7 @@ base::Result<void> Metrics::look_after(base::TimePoint now) {
   next_look_ = now + kLookEvery;
   count_processor_time();
   if (!file_) return {};
+  if (slot_ != nullptr) slot_->open_descriptors = open_descriptors(own_pid()).value_or(0);
 
   std::string news;
   const StateFile::Path path = file_->path_now();
@@ -234,15 +237,16 @@ Metrics::Totals Metrics::totals() {
   Totals totals;
   totals.gauges = shown_;
   const auto add_process = [&totals](std::uint64_t pid, const ProcessFacts& facts,
-                                     std::uint64_t started) {
+                                     std::uint64_t started, std::uint64_t descriptors) {
     totals.resident_octets += facts.resident_octets;
     totals.virtual_octets += facts.virtual_octets;
-    totals.open_descriptors += open_descriptors(pid);
+    // Of another one only root may count them (see serve/isolate).
+    totals.open_descriptors += open_descriptors(pid).value_or(descriptors);
     totals.started = std::max(totals.started, started);
     ++totals.seen;
   };
   const ProcessFacts own = own_facts();
-  add_process(own_pid(), own, started_);
+  add_process(own_pid(), own, started_, 0);
   if (!file_) return totals;
 
   auto& slots = static_cast<Shared*>(file_->data())->slots;
@@ -257,7 +261,7 @@ Metrics::Totals Metrics::totals() {
     // In another container, the number is somebody else's here.
     const auto facts = process_facts(pid);
     if (!facts || facts->start_ticks != slot.start_ticks) continue;
-    add_process(pid, *facts, slot.start_milliseconds);
+    add_process(pid, *facts, slot.start_milliseconds, slot.open_descriptors);
   }
   return totals;
 }

@@ -58,11 +58,11 @@ std::optional<ProcessFacts> process_facts(std::uint64_t pid) {
                       stat_field(stat, 23)};
 }
 
-std::size_t open_descriptors(std::uint64_t pid) {
+std::optional<std::size_t> open_descriptors(std::uint64_t pid) {
   // Not by std::filesystem, whose iterator ends the process where there is no memory for an entry.
   const std::unique_ptr<DIR, CloseDirectory> directory(
       ::opendir((directory_of(pid) + "/fd").c_str()));
-  if (!directory) return 0;
+  if (!directory) return std::nullopt;
   std::size_t open = 0;
   while (const dirent* const entry = ::readdir(directory.get())) {
     if (entry->d_name[0] != '.') ++open;

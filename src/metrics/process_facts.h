@@ -17,7 +17,8 @@ struct ProcessFacts {
 
 // None: there is no such process, or it is not to be seen from here.
 std::optional<ProcessFacts> process_facts(std::uint64_t pid);
-std::size_t open_descriptors(std::uint64_t pid);
+// None: it may not be counted from here.
+std::optional<std::size_t> open_descriptors(std::uint64_t pid);
 
 std::uint64_t own_pid();
 // Processor time of this one so far.

@@ -6,7 +6,6 @@
 #include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -50,7 +49,6 @@ constexpr std::array kAllowed{
     SCMP_SYS(setsockopt),
     SCMP_SYS(getsockname),
     SCMP_SYS(getpeername),
-    SCMP_SYS(fcntl),
     SCMP_SYS(close),
     SCMP_SYS(signalfd),
     SCMP_SYS(signalfd4),
@@ -139,6 +137,16 @@ constexpr std::array kFamilies{AF_UNIX, AF_INET, AF_INET6};
 constexpr std::array kSocketTypes{SOCK_STREAM, SOCK_DGRAM};
 constexpr unsigned kSocketTypeBits = 0xf;
 
+// Whether a descriptor blocks, and the marks in the state file. No F_SETOWN, F_SETSIG, F_NOTIFY or
+// F_SETLEASE, by which the kernel sends signals to whichever process they name.
+constexpr std::array kFcntls{F_GETFD,     F_SETFD,     F_GETFL, F_DUPFD_CLOEXEC,
+                             F_OFD_SETLK, F_OFD_GETLK, F_SETLK, F_GETLK};
+
+// What a thread has of its process's. CLONE_THREAD alone would allow root a name space.
+constexpr std::uint64_t kThread = CLONE_THREAD;
+constexpr std::uint64_t kNoThread = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
+                                    CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_PTRACE;
+
 // Whether a stream is a terminal; what is there to read; the interface of a link-local address.
 constexpr std::array kIoctls{TCGETS, FIONREAD, FIONBIO, SIOCGIFINDEX};
 
@@ -191,12 +199,16 @@ int add_rules(scmp_filter_ctx filter) {
   for (const int request : kIoctls) {
     rules.allow(SCMP_SYS(ioctl), {equals(1, static_cast<std::uint64_t>(request))});
   }
+  for (const int command : kFcntls) {
+    rules.allow(SCMP_SYS(fcntl), {equals(1, static_cast<std::uint64_t>(command))});
+  }
+  rules.allow(SCMP_SYS(fcntl), {equals(1, F_SETFL), masked(2, O_ASYNC, 0)});
   for (const int call : {SCMP_SYS(mmap), SCMP_SYS(mprotect)}) {
     rules.allow(call, {masked(2, PROT_EXEC, 0)});
   }
   // A thread, which the log's end takes, and never a process. Where the flags stand in memory the
   // filter cannot see them: the C library is told that there is no such call, and takes the other.
-  rules.allow(SCMP_SYS(clone), {masked(0, CLONE_THREAD, CLONE_THREAD)});
+  rules.allow(SCMP_SYS(clone), {masked(0, kThread | kNoThread, kThread)});
   rules.refuse(SCMP_SYS(clone3), ENOSYS);
   // Limits are read, never set. abort() sends itself a signal.
   rules.allow(SCMP_SYS(prlimit64), {equals(2, 0)});
@@ -210,10 +222,7 @@ Failure<std::string> failure(const char* what, int error) {
 
 }  // namespace
 
-bool renounce_privileges() { return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0; }
-
 Result<void> confine() {
-  if (!renounce_privileges()) return failure("no_new_privs", errno);
   if (kSanitized) return Failure{std::string("a sanitizer makes calls of its own")};
   // EPERM, not the process's end: what this list has forgotten, on some machine or with some later
   // C library, is then one operation that fails, in the log and to be repaired, and not a service

@@ -9,11 +9,8 @@
 
 namespace http01 {
 
-// Nothing that is executed gains rights any more (PR_SET_NO_NEW_PRIVS); false: not on this kernel.
-bool renounce_privileges();
-
-// That, and the filter. The failure says why the kernel does not do it; nothing else has changed
-// then. A call that is not allowed fails with EPERM from here on.
+// Call it once isolate() was called. The failure says why the kernel does not do it; nothing has
+// changed then. A call that is not allowed fails with EPERM from here on.
 base::Result<void> confine();
 
 }  // namespace http01

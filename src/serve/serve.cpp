@@ -16,6 +16,7 @@
 #include "serve/descriptors.h"
 #include "serve/drain.h"
 #include "serve/foreign_log.h"
+#include "serve/isolate.h"
 #include "serve/service.h"
 #include "transport/cgi.h"
 #include "transport/fastcgi.h"
@@ -68,6 +69,7 @@ class Server {
     loop_.on_signal(SIGUSR1, [this] { reopen_log(); });
     // Which cannot be asked for any more after this, and a reload may turn service.public_check on.
     doctor::public_interface_addresses();
+    if (!isolated_) log_.info("not isolated: " + isolated_.error());
     if (const auto confined = confine(); !confined) {
       log_.warn("not confined: " + confined.error());
     }
@@ -150,6 +152,8 @@ class Server {
     }
   }
 
+  // First of all: the log has a thread.
+  const base::Result<void> isolated_ = isolate();
   const std::string config_option_;
   const std::size_t descriptors_;
   base::Loop loop_;
@@ -181,7 +185,7 @@ int serve_fastcgi(transport::Listener listener, Config config, const std::string
 
 int serve_cgi(Config config, std::string_view version) {
   // No filter: putting one together takes a third of the time that such a process lives.
-  renounce_privileges();
+  static_cast<void>(isolate());
   base::Loop loop;
   Log log(Log::Writing::kDirect);
   open_log(log, config.log);

@@ -11,7 +11,7 @@ from dns_message import Query
 from fastcgi_client import Connection
 from http_client import Response
 from injector import Behaviour, Injector
-from processes import wait_until
+from processes import descriptors_of, wait_until
 from relay import CHALLENGE
 from zones import APP_ID, GATEWAY
 
@@ -93,7 +93,7 @@ def connections_of(pid: int, path: str) -> int:
         for line in Path("/proc/net/unix").read_text().splitlines()
         if line.endswith(f" {path}") and line.split()[5] == "03"
     }
-    return sum(os.readlink(fd) in accepted for fd in Path(f"/proc/{pid}/fd").iterdir())
+    return sum(os.readlink(fd) in accepted for fd in descriptors_of(pid))
 
 
 def counted(address: str, sample: str) -> float:

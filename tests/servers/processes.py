@@ -16,6 +16,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUILD = REPOSITORY / os.environ.get("BUILD", "build")
 RELAY = BUILD / "http01-relay"
@@ -227,6 +229,14 @@ class Process:
         except ProcessLookupError:
             pass
         self.popen.wait()
+
+
+def descriptors_of(pid: int) -> list[Path]:
+    """The open descriptors of a process. Those of the relay only root may look at."""
+    try:
+        return list(Path(f"/proc/{pid}/fd").iterdir())
+    except PermissionError as error:
+        pytest.skip(f"only root may look: {error}")
 
 
 def answers_at(address: tuple[str, int] | str) -> bool:

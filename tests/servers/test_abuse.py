@@ -15,7 +15,7 @@ import fastcgi_client as fcgi
 import pytest
 from crowd import Crowd, client_address, many_descriptors
 from front_servers import open_files
-from processes import SLOWNESS, Workspace, wait_until
+from processes import SLOWNESS, Workspace, descriptors_of, wait_until
 from quick_dns import QuickDns
 from relay import CHALLENGE, Relay, config_text
 from zones import APP_ID, GATEWAY
@@ -35,10 +35,6 @@ MEGABYTE = 1024  # of /proc's kB
 def of_status(pid: int, field: str) -> int:
     (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith(f"{field}:")]
     return int(line.split()[1])
-
-
-def descriptors_of(pid: int) -> int:
-    return len(os.listdir(f"/proc/{pid}/fd"))
 
 
 def good_times(relay: Relay, count: int, name: str, client: str = "192.0.2.1") -> list[float]:
@@ -101,7 +97,7 @@ def test_thousands_of_names_that_never_answer_delay_no_good_one(workspace: Works
         pytest.skip(f"{count} requests take more than the {open_files()} descriptors of this machine")
     pid = relay.process.pid
     alone = good_times(relay, 200, "alone")
-    baseline = descriptors_of(pid)
+    baseline = len(descriptors_of(pid))
     with Crowd(relay.address) as crowd:
         hold(crowd, count)
         wait_until(lambda: relay.metrics()["http_requests_in_flight"] >= count, "all to be held at once", 6)
@@ -120,7 +116,7 @@ def test_thousands_of_names_that_never_answer_delay_no_good_one(workspace: Works
     assert keeps_up(beside, alone)
     if SLOWNESS == 1:
         assert memory < 200 * MEGABYTE
-    wait_until(lambda: descriptors_of(pid) <= baseline, "the descriptors to be free", 10)
+    wait_until(lambda: len(descriptors_of(pid)) <= baseline, "the descriptors to be free", 10)
     sample = relay.metrics()
     # The page itself is asked for by a request.
     assert (sample["http_requests_in_flight"], sample["dns_in_flight"]) == (0, 0)
@@ -258,7 +254,7 @@ def test_thousands_of_connections_that_are_no_requests_delay_no_good_one(relay: 
         return times
 
     alone = cached_times(500)
-    baseline = descriptors_of(pid)
+    baseline = len(descriptors_of(pid))
     kinds = [*UNFINISHED.values(), *BAD.values(), b"drip"]
     with Crowd(relay.address) as crowd:
         beside: list[float] = []
@@ -285,7 +281,7 @@ def test_thousands_of_connections_that_are_no_requests_delay_no_good_one(relay: 
             assert not member.received
             if number % len(kinds) < len(UNFINISHED):
                 assert 2.5 < member.seconds < 3.0 + 1.5 * SLOWNESS
-    wait_until(lambda: descriptors_of(pid) <= baseline, "the descriptors to be free", 3)
+    wait_until(lambda: len(descriptors_of(pid)) <= baseline, "the descriptors to be free", 3)
     assert statistics.median(beside) <= 2 * statistics.median(alone) + 0.001 * SLOWNESS
     assert keeps_up(beside, alone)
     print(

@@ -3,6 +3,7 @@ serve, reload, rotate its log and end as before."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import signal
@@ -16,7 +17,7 @@ import pytest
 import strace
 from held import begin, locations
 from injector import Injector
-from processes import BUILD, RELAY, Workspace, answers_at, wait_until
+from processes import BUILD, RELAY, Process, Workspace, answers_at, descriptors_of, wait_until
 from relay import CHALLENGE, Relay, clean_environment, config_text
 from static_program import STATIC
 from zones import APP_ID, GATEWAY
@@ -62,6 +63,114 @@ def test_under_cgi_it_renounces_what_costs_no_time(workspace: Workspace) -> None
         silent.settimeout(10)
         silent.recv(512)  # its request waits for the DNS now
         assert status(process.pid)["NoNewPrivs"] == "1"
+
+
+# ---- one user's processes among themselves
+
+
+ORDINARY = 65534  # nobody
+
+
+def as_ordinary(command: list[str | Path]) -> list[str | Path]:
+    """Root may do what the rest of this is about."""
+    if os.geteuid() != 0:
+        return command
+    return ["/usr/bin/setpriv", f"--reuid={ORDINARY}", f"--regid={ORDINARY}", "--clear-groups", *command]
+
+
+def open_to_all(workspace: Workspace, name: str) -> Path:
+    directory = workspace.fresh(name)
+    directory.mkdir()
+    directory.chmod(0o777)
+    return directory
+
+
+def can_open(path: str) -> bool:
+    """Whether another process of the same user can, for reading."""
+    command = as_ordinary([sys.executable, "-c", "import sys; open(sys.argv[1], 'rb')", path])
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def ordinary_relay(workspace: Workspace, config: Path, path: Path) -> Process:
+    process = workspace.start(
+        "relay",
+        as_ordinary([RELAY, "-c", config, "--listen", f"unix:{path}"]),
+        environment=clean_environment(),
+    )
+    process.wait_until_ready(lambda: answers_at(str(path)))
+    wait_until(lambda: "serving" in process.output(), "it to serve")
+    return process
+
+
+@confined_only
+def test_other_processes_of_its_user_cannot_reach_its_memory(workspace: Workspace, injector: Injector) -> None:
+    directory = open_to_all(workspace, "run")
+    config = workspace.write("relay.toml", config_text(injector.server))
+    idle = workspace.start("idle", as_ordinary(["/bin/sleep", "60"]))
+    wait_until(lambda: Path(f"/proc/{idle.pid}/comm").read_text().strip() == "sleep", "it to run")
+    assert can_open(f"/proc/{idle.pid}/mem"), "else this tests nothing"
+    relay = ordinary_relay(workspace, config, directory / "relay.sock")
+    for name in ("mem", "environ", "maps"):
+        assert not can_open(f"/proc/{relay.pid}/{name}"), name
+    assert "not isolated" not in relay.output() or not has_landlock()
+
+
+@confined_only
+def test_an_ordinary_user_has_all_that_serving_takes(workspace: Workspace, injector: Injector) -> None:
+    """Its own files in /proc are root's: the metrics, standard error by its name and the state file are not lost."""
+    directory = open_to_all(workspace, "run")
+    sections = {"service": {"state_file": str(directory / "state")}}
+    config = workspace.write("relay.toml", config_text(injector.server, sections))
+    relays = [ordinary_relay(workspace, config, directory / f"{number}.sock") for number in range(2)]
+    address = str(directory / "0.sock")
+    assert locations([begin(address, "good")]) == [GOOD]
+
+    def metric(name: str) -> float:
+        page = fastcgi_client.request(address, "/metrics", host="localhost").text
+        (value,) = re.findall(rf"^{name} (\S+)$", page, re.MULTILINE)
+        return float(value)
+
+    assert metric("relay_processes") == 2
+    for name, pid_file in (("process_resident_memory_bytes", "statm"), ("process_open_fds", "fd")):
+        if pid_file == "fd" and os.geteuid() != 0:
+            continue
+        both = (
+            sum(len(descriptors_of(relay.pid)) for relay in relays)
+            if pid_file == "fd"
+            else sum(int(Path(f"/proc/{relay.pid}/statm").read_text().split()[1]) * 4096 for relay in relays)
+        )
+        assert both * 0.6 < metric(name) < both * 1.5, name
+
+    # Standard error is a file of the test's, which that user could not open itself: as with any pipe.
+    config.write_text(config_text(injector.server, sections | {"log": {"target": "/dev/stderr"}}))
+    standard_error = Path(f"/proc/{relays[0].pid}/fd/2")
+    if os.geteuid() == 0:
+        os.chown(standard_error.resolve(), ORDINARY, ORDINARY)
+    relays[0].signal(signal.SIGHUP)
+    wait_until(lambda: "configuration reloaded" in relays[0].output(), "the reload")
+    assert "level=error" not in relays[0].output()
+    assert locations([begin(address, "after")]) == [GOOD]
+    wait_until(lambda: "host=after.test" in relays[0].output(), "the line")
+
+
+def test_a_cgi_process_is_its_own_too(workspace: Workspace) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        config = workspace.write("relay.toml", config_text(f"127.0.0.1:{silent.getsockname()[1]}"))
+        variables = fastcgi_client.cgi_variables(CHALLENGE, "app.test")
+        process = workspace.start(
+            "cgi",
+            as_ordinary([RELAY]),
+            environment=clean_environment(variables | {"HTTP01_RELAY_CONFIG": str(config)}),
+        )
+        silent.settimeout(10)
+        silent.recv(512)
+        assert SANITIZED or not can_open(f"/proc/{process.pid}/mem")
+
+
+def has_landlock() -> bool:
+    """landlock_create_ruleset, asked for its version."""
+    return ctypes.CDLL(None).syscall(444, None, 0, 1) > 0
 
 
 # A kernel without seccomp, for the programs that are run by this one.
@@ -217,6 +326,9 @@ def test_nothing_that_serving_does_is_refused(workspace: Workspace, injector: In
     traced.wait()
     lines = strace.calls(trace)
     (loaded,) = [at for at, line in enumerate(lines) if re.search(r" seccomp\(SECCOMP_SET_MODE_FILTER, .*TSYNC.* = 0", line)]
+    # A domain is of the thread that enters it and of those that it begins.
+    (domain,) = [at for at, line in enumerate(lines) if re.search(r" (landlock_restrict_self|syscall_0x1be)\(", line)] or [0]
+    assert domain < min(at for at, line in enumerate(lines) if re.search(r" clone3?\(", line))
     refused = [line for line in lines[loaded:] if " = -1 EPERM" in line]
     assert not refused
     # And what the list is for is behind it.

@@ -14,7 +14,7 @@ from typing import Any
 import fastcgi_client
 import pytest
 from held import GOOD, PATIENT, SilentInjector, alive, connections_of, counted, hold, locations
-from processes import RELAY, Workspace, wait_until
+from processes import RELAY, Workspace, descriptors_of, wait_until
 from relay import CHALLENGE, Relay, clean_environment, config_text, run
 from test_cgi import run_cgi
 from test_several_processes import spawned
@@ -135,7 +135,7 @@ def test_processes_are_measured_together(workspace: Workspace, dns: SilentInject
         wait_until(lambda: log.exists() and log.read_text().count("serving") == 4, "all to serve")
         resident = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096 for pid in pids)
         assert resident / 2 < counted(address, "process_resident_memory_bytes") < resident * 2
-        descriptors = sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in pids)
+        descriptors = sum(len(descriptors_of(pid)) for pid in pids)
         assert abs(counted(address, "process_open_fds") - descriptors) < 8
         started = {counted(address, "process_start_time_seconds") for _ in range(12)}
         assert len(started) == 1, "it depends on who is asked"

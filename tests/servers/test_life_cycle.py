@@ -21,7 +21,7 @@ from fastcgi_client import Connection
 from held import answer, begin, locations
 from injector import Behaviour, Injector, Rule, respond
 from load import CACHED, COLD, GOOD, Load
-from processes import BUILD, RELAY, SLOWNESS, Process, Workspace, answers_at, wait_until
+from processes import BUILD, RELAY, SLOWNESS, Process, Workspace, answers_at, descriptors_of, wait_until
 from quick_dns import QuickDns
 from relay import CHALLENGE, Relay, clean_environment, config_text, listening_socket, start_on_stdin
 
@@ -57,10 +57,10 @@ def test_a_hundred_reloads(workspace: Workspace, dns: QuickDns) -> None:
             wait_until(lambda number=number: log.read_text().count("reloaded") >= number, "the reload")  # type: ignore[misc]
             load.goes_on(5)
             if number == 10:
-                descriptors = len(os.listdir(f"/proc/{relay.process.pid}/fd"))
+                descriptors = len(descriptors_of(relay.process.pid))
     assert load.total() >= 500
     # What it opens for a reload it closes; the load itself takes a few.
-    assert len(os.listdir(f"/proc/{relay.process.pid}/fd")) <= descriptors + 20
+    assert len(descriptors_of(relay.process.pid)) <= descriptors + 20
     lines = load.total()
     wait_until(lambda: log.read_text().count("reason=ok") >= lines, "a line for each request")
     assert log.read_text().count("reason=ok") == lines

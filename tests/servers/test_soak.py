@@ -14,7 +14,7 @@ import pytest
 from crowd import Crowd, many_descriptors
 from fastcgi_client import BEGIN_REQUEST, Address, begin, record
 from load import CACHED, COLD, GOOD, Kind, Load
-from processes import BUILD, REPOSITORY, SLOWNESS, Workspace, wait_until
+from processes import BUILD, REPOSITORY, SLOWNESS, Workspace, descriptors_of, wait_until
 from quick_dns import QuickDns
 from relay import CHALLENGE, Relay, config_text
 
@@ -116,7 +116,7 @@ def test_nothing_grows_and_every_request_is_counted(workspace: Workspace) -> Non
     pid = relay.process.pid
     # The log is opened before other things are.
     wait_until(lambda: log.exists() and "message=\"serving " in log.read_text(), "it to serve")
-    descriptors = len(os.listdir(f"/proc/{pid}/fd"))
+    descriptors = len(descriptors_of(pid))
 
     began = time.monotonic()
     strangers = Strangers(relay.address)
@@ -144,7 +144,7 @@ def test_nothing_grows_and_every_request_is_counted(workspace: Workspace) -> Non
         strangers.join(30)
     answered = load.answered + silent.answered
 
-    wait_until(lambda: len(os.listdir(f"/proc/{pid}/fd")) <= descriptors, "the descriptors to be free", 10)
+    wait_until(lambda: len(descriptors_of(pid)) <= descriptors, "the descriptors to be free", 10)
     sample = relay.metrics()
     counted = {
         name: value

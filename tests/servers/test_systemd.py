@@ -123,9 +123,10 @@ def test_the_first_request_starts_the_relay(workspace: Workspace, dns: SilentInj
         environment=clean_environment(),
     )
     wait_until(lambda: is_listening(path), "the socket")
-    assert Path(f"/proc/{activator.pid}/exe").resolve().name == "systemd-socket-activate"
+    # As much as fits; what a relay's exe is only root may look at.
+    assert Path(f"/proc/{activator.pid}/comm").read_text().strip() == "systemd-socket-"
     assert fastcgi_client.request(str(path), CHALLENGE, host="good.test").location == GOOD
-    assert Path(f"/proc/{activator.pid}/exe").resolve() == RELAY.resolve()
+    assert Path(f"/proc/{activator.pid}/comm").read_text().strip() == RELAY.name
     activator.signal(signal.SIGTERM)
     assert activator.wait() == 0
     assert path.exists(), "the socket is not the relay's to remove"
