@@ -145,7 +145,7 @@ soak: deps                           ## mixed traffic and faults for SOAK_MINUTE
 	  tests/servers/test_soak.py
 
 .PHONY: sweep
-sweep: deps                          ## each system call of the program fails in each way, a quarter of an hour
+sweep: deps                          ## each system call of the program fails in each way, some minutes
 	$(build) $(BUILD)/http01-relay
 	BUILD='$(BUILD)' SWEEP=all /usr/bin/python3 -B -m pytest -q -p no:cacheprovider -s tests/servers/test_refusals.py
 

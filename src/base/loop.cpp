@@ -24,8 +24,9 @@ constexpr std::size_t kTimersPerTurn = 32;
 // small.
 constexpr std::size_t kSweepFrom = 1024;
 
-// If the wait itself is refused, the loop must not spin until it works again.
-constexpr int kRefusedWaitMs = 10;
+// If the wait itself is refused, or the look at a signal that is there, the loop must not spin
+// until it works again.
+void rest() { ::poll(nullptr, 0, 10); }
 
 [[noreturn]] void fail(const char* what) {
   throw std::system_error(errno, std::generic_category(), what);
@@ -123,7 +124,10 @@ void Loop::on_signal(int signal, Task task) {
 
 void Loop::read_signals() {
   signalfd_siginfo info{};
-  while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+  while (true) {
+    const ssize_t size = ::read(signals_.get(), &info, sizeof info);
+    if (size < 0 && errno != EAGAIN && errno != EINTR) rest();
+    if (size != static_cast<ssize_t>(sizeof info)) return;
     const auto found = signal_tasks_.find(static_cast<int>(info.ssi_signo));
     if (found != signal_tasks_.end()) {
       const Task task = found->second;
@@ -186,7 +190,11 @@ void Loop::run() {
     }
     const int count =
         ::epoll_wait(epoll_.get(), events.data(), kEventsPerTurn, milliseconds_to_wait(asked));
-    if (count < 0 && errno != EINTR) ::poll(nullptr, 0, kRefusedWaitMs);
+    if (count < 0 && errno != EINTR) {
+      // Nothing can be heard, and the timers are all that is left.
+      rest();
+      heard_until_ = asked;
+    }
     now_ = Clock::now();
     bool came_round = false;
     for (int i = 0; i < count; ++i) {

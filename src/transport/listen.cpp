@@ -67,7 +67,9 @@ class PathLock {
         const bool in_the_way = ::lstat(lock.path_.c_str(), &file) == 0;
         return base::Failure{in_the_way ? lock.path_ + ": " + why : why};
       }
-      if (lock.is_taken()) return lock;
+      const auto taken = lock.is_taken();
+      if (!taken) return base::Failure{lock.path_ + ": " + taken.error()};
+      if (*taken) return lock;
       // Others hold it for as long as a few calls take.
       const timespec moment{0, 2'000'000};
       ::nanosleep(&moment, nullptr);
@@ -86,7 +88,8 @@ class PathLock {
 
   explicit PathLock(std::string path) : path_(std::move(path)) {}
 
-  bool is_taken() const {
+  // The failure is what the system does not let us see.
+  base::Result<bool> is_taken() const {
     struct flock whole {};
     whole.l_type = F_WRLCK;
     whole.l_whence = SEEK_SET;
@@ -96,8 +99,12 @@ class PathLock {
     // taken along, the lock is worth nothing.
     struct stat mine {};
     struct stat there {};
-    return ::fstat(fd_.get(), &mine) == 0 && ::lstat(path_.c_str(), &there) == 0 &&
-           base::is_same_file(mine, there);
+    if (::fstat(fd_.get(), &mine) != 0) return base::Failure{base::error_text(errno)};
+    if (::lstat(path_.c_str(), &there) != 0) {
+      if (errno == ENOENT) return false;
+      return base::Failure{base::error_text(errno)};
+    }
+    return base::is_same_file(mine, there);
   }
 
   std::string path_;
