@@ -198,7 +198,9 @@ void Loop::run() {
     now_ = Clock::now();
     bool came_round = false;
     for (int i = 0; i < count; ++i) {
-      const auto found = watches_.find(events[static_cast<std::size_t>(i)].data.u64);
+      // A copy: epoll_event is packed on x86-64, and find() takes a reference.
+      const WatchId id = events[static_cast<std::size_t>(i)].data.u64;
+      const auto found = watches_.find(id);
       if (found == watches_.end()) continue;
       came_round |= found->second.told_in == round_;
       found->second.told_in = round_;

@@ -168,7 +168,7 @@ class World {
         turn();
         while (!held_.empty()) reply(0, 10);
         turn();
-        read(client, 1 << 20);
+        read(client, buffer_.size());
       }
       if (traffic_ == before) break;
     }
@@ -219,10 +219,10 @@ class World {
 
   void read(Client& client, std::size_t size) {
     if (!client.fd) return;
-    std::string buffer(size, '\0');
-    const ssize_t count = ::recv(client.fd.get(), buffer.data(), size, 0);
+    const ssize_t count =
+        ::recv(client.fd.get(), buffer_.data(), std::min(size, buffer_.size()), 0);
     if (count <= 0) return;
-    client.received.append(buffer, 0, static_cast<std::size_t>(count));
+    client.received.append(buffer_.data(), static_cast<std::size_t>(count));
     ++traffic_;
   }
 
@@ -313,6 +313,7 @@ class World {
     client_ = kClients;
   }
 
+  std::array<char, 65'536> buffer_;
   base::Loop loop_;
   sockaddr_un address_{};
   socklen_t address_size_ = sizeof address_;
