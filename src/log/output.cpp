@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -77,6 +79,19 @@ class DescriptorOutput final : public LogOutput {
   bool may_block_ = false;
 };
 
+// syslog(3) waits for a daemon whose queue is full, and has no limit. Where there is no daemon, or
+// not one that takes datagrams, it does not wait.
+bool daemon_reads(std::chrono::milliseconds patience) {
+  sockaddr_un address{AF_UNIX, _PATH_LOG};
+  const base::Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!socket ||
+      ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    return true;
+  }
+  pollfd writable{socket.get(), POLLOUT, 0};
+  return ::poll(&writable, 1, static_cast<int>(patience.count())) != 0;
+}
+
 // syslog(3) has one connection for the whole process, behind a lock that it holds while it waits
 // for a daemon that does not read. The loop's thread must not wait for that lock. So the thread
 // that writes makes the connection, and an output that has written nothing does not close it.
@@ -86,7 +101,8 @@ class SyslogOutput final : public LogOutput {
     if (opened_) ::closelog();
   }
 
-  bool write(std::string_view lines, std::chrono::milliseconds) override {
+  bool write(std::string_view lines, std::chrono::milliseconds patience) override {
+    if (patience != kForever && !daemon_reads(patience)) return false;
     if (!std::exchange(opened_, true)) ::openlog("http01-relay", LOG_PID, LOG_DAEMON);
     while (!lines.empty()) {
       const SyslogLine line = take_syslog_line(lines);

@@ -32,7 +32,8 @@ class LogOutput {
   virtual ~LogOutput() = default;
 
   // Takes whole lines, each with its line end. Each time the reader does not read, it waits for at
-  // most `patience`; syslog(3) has no such limit and waits for ever. Returns false if a line was
+  // most `patience`; syslog(3) has no such limit, so whether its daemon reads is asked before, once
+  // for all lines. Returns false if a line was
   // not written or only half of it: a full disk, a pipe without a reader, patience that ran out.
   virtual bool write(std::string_view lines, std::chrono::milliseconds patience) = 0;
 };

@@ -4,6 +4,7 @@ serve, reload, rotate its log and end as before."""
 from __future__ import annotations
 
 import ctypes
+import contextlib
 import os
 import re
 import signal
@@ -17,7 +18,7 @@ import pytest
 import strace
 from held import begin, locations
 from injector import Injector
-from processes import BUILD, RELAY, Process, Workspace, answers_at, descriptors_of, wait_until
+from processes import BUILD, RELAY, SLOWNESS, Process, Workspace, answers_at, descriptors_of, wait_until
 from relay import CHALLENGE, Relay, clean_environment, config_text
 from static_program import STATIC
 from zones import APP_ID, GATEWAY
@@ -256,6 +257,32 @@ def test_a_syslog_that_does_not_read_holds_up_neither_reload_nor_end(
         relay.process.signal(signal.SIGHUP)
         wait_until(lambda: relay.challenge("app.good.test").status == 403, "the new configuration")
         assert relay.terminate() == 0
+    finally:
+        syslog.close()
+        os.unlink("/dev/log")
+
+
+def test_under_cgi_a_syslog_daemon_that_does_not_read_costs_a_second(
+    workspace: Workspace, injector: Injector, syslog: socket.socket
+) -> None:
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as others:
+            others.connect("/dev/log")
+            others.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while others.send(b"<6>a line that nobody reads"):
+                    pass
+        config = workspace.write("relay.toml", config_text(injector.server, {"log": {"target": "syslog"}}))
+        variables = fastcgi_client.cgi_variables(CHALLENGE, "app.good.test")
+        ended = subprocess.run(
+            [RELAY],
+            env=clean_environment(variables | {"HTTP01_RELAY_CONFIG": str(config)}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=10 * SLOWNESS,
+            check=False,
+        )
+        assert (ended.returncode, GOOD.encode() in ended.stdout) == (0, True)
     finally:
         syslog.close()
         os.unlink("/dev/log")
