@@ -29,15 +29,21 @@ Answer answer_of(Outcome outcome) {
 }
 
 // What is said to someone who has no more time for the answer itself.
-Outcome to_leaver(Outcome outcome) {
-  return outcome == Outcome::kFailure ? Outcome::kFailure : Outcome::kTimeout;
+Answer to_leaver(const Answer& answer) {
+  return answer.outcome == Outcome::kFailure ? answer : answer_of(Outcome::kTimeout);
 }
 
-std::vector<bool> edns_of(const std::vector<Servers::Choice>& servers) {
-  std::vector<bool> edns;
-  edns.reserve(servers.size());
-  for (const Servers::Choice& server : servers) edns.push_back(server.edns);
-  return edns;
+// What came was not the server's, but enough of it to try TCP.
+bool flees_forgeries(const Send& asked, const Next& next) {
+  const Send* const send = std::get_if<Send>(&next);
+  return send && send->why == Send::Why::kForgeries && !asked.tcp;
+}
+
+std::vector<Query::Server> plan_of(const std::vector<Servers::Choice>& servers) {
+  std::vector<Query::Server> plan;
+  plan.reserve(servers.size());
+  for (const Servers::Choice& server : servers) plan.push_back(server.how);
+  return plan;
 }
 
 }  // namespace
@@ -48,18 +54,12 @@ struct Engine::Lookup {
          const Settings& settings, Ids& ids)
       : question(std::move(asked)),
         servers(std::move(choice)),
-        query(question, {edns_of(servers), settings.timeout, settings.attempts, settings.deadline},
+        query(question, {plan_of(servers), settings.timeout, settings.attempts, settings.deadline},
               ids),
         started(loop.now()),
         exchange(loop) {}
 
   const base::Endpoint& server() const { return servers[current->server].endpoint; }
-  // What is refused with EDNS and without it was not refused for EDNS.
-  bool helped_without_edns(const Next& next) const {
-    const Answer* const answer = std::get_if<Answer>(&next);
-    return answer && answer->outcome != Outcome::kFailure && !current->edns &&
-           servers[current->server].edns;
-  }
 
   Question question;
   std::vector<Servers::Choice> servers;
@@ -83,7 +83,7 @@ Engine::Engine(base::Loop& loop, Settings settings, const CacheSettings& cache_s
       observer_(observer),
       cache_(cache_settings),
       resolv_conf_(std::move(resolv_conf)) {
-  use_servers(settings_.servers);
+  use_servers(settings_.servers, settings_.tcp_alone);
 }
 
 Engine::~Engine() {
@@ -99,19 +99,19 @@ void Engine::reconfigure(Settings settings, const CacheSettings& cache_settings)
   }
   if (settings_.servers.empty()) {
     resolv_conf_.read(loop_.now());
-    use_servers(resolv_conf_.servers());
+    use_servers(resolv_conf_.servers(), resolv_conf_.tcp_alone());
   } else {
-    use_servers(settings_.servers);
+    use_servers(settings_.servers, settings_.tcp_alone);
   }
 }
 
 // A server is replaced because it is broken or lies. What it has said must not outlive it, for the
 // cache's time or because somebody asks again before a look-up of its is over. Thousands may be
 // under way, so they begin again by and by, as those do whose try has run out of time.
-void Engine::use_servers(const std::vector<base::Endpoint>& endpoints) {
+void Engine::use_servers(const std::vector<base::Endpoint>& endpoints, bool tcp_alone) {
+  servers_.set(endpoints, tcp_alone);
   if (endpoints == endpoints_) return;
   endpoints_ = endpoints;
-  servers_.set(endpoints);
   cache_.reset(cache_settings_);
   for (const auto& [question, lookup] : lookups_) {
     lookup->exchange.close();
@@ -149,7 +149,7 @@ void Engine::join_or_start(const Question& question, Waiter waiter, bool keep) {
   }
 }
 
-Outcome Engine::leave(const Question& question, Ticket ticket) {
+Answer Engine::leave(const Question& question, Ticket ticket) {
   const auto is_leaver = [ticket](const Waiter& waiter) { return waiter.ticket == ticket; };
   const auto found = lookups_.find(question);
   if (found != lookups_.end() && std::erase_if(found->second->waiters, is_leaver) != 0) {
@@ -157,15 +157,15 @@ Outcome Engine::leave(const Question& question, Ticket ticket) {
   }
   for (Delivery& delivery : deliveries_) {
     if (delivery.question == question && std::erase_if(delivery.waiters, is_leaver) != 0) {
-      return to_leaver(delivery.answer.outcome);
+      return to_leaver(delivery.answer);
     }
   }
-  return Outcome::kTimeout;
+  return answer_of(Outcome::kTimeout);
 }
 
 void Engine::start(const Question& question, std::vector<Waiter> waiters, bool keep) {
   if (settings_.servers.empty() && resolv_conf_.refresh(loop_.now())) {
-    use_servers(resolv_conf_.servers());
+    use_servers(resolv_conf_.servers(), resolv_conf_.tcp_alone());
   }
   auto owned =
       std::make_unique<Lookup>(loop_, question, servers_.choose(loop_.now()), settings_, ids_);
@@ -194,7 +194,7 @@ void Engine::advance(Lookup& lookup, Next next) {
     // The answer to what was sent may still be of use to the cache; to ask again would be for
     // nobody. How far it has come is no outcome to keep: whoever asks next has all tries.
     if (lookup.waiters.empty()) {
-      end(lookup, answer_of(lookup.query.so_far()));
+      end(lookup, lookup.query.so_far());
       return;
     }
     switch (transmit(lookup, *order)) {
@@ -204,7 +204,7 @@ void Engine::advance(Lookup& lookup, Next next) {
         finish(lookup, answer_of(Outcome::kOverloaded));
         return;
       case Exchange::Opened::kFailed:
-        next = give_up_server(lookup);
+        next = give_up_server(lookup, lookup.exchange.cause());
         break;
     }
   }
@@ -217,9 +217,8 @@ Exchange::Opened Engine::transmit(Lookup& lookup, const Send& order) {
   if (ids_.take_refusal()) return Exchange::Opened::kNoSocket;
   lookup.sent = loop_.now();
   lookup.overdue = false;
-  loop_.cancel(lookup.timer);
   try {
-    lookup.timer = loop_.at(order.until, [this, &lookup] { run_out(lookup); });
+    set_timer(lookup, order.until);
     return lookup.exchange.open(
         lookup.server(), order.tcp,
         make_query(lookup.question, order.id, order.edns, settings_.checking),
@@ -229,6 +228,11 @@ Exchange::Opened Engine::transmit(Lookup& lookup, const Send& order) {
   }
 }
 
+void Engine::set_timer(Lookup& lookup, TimePoint until) {
+  const auto timer = loop_.at(until, [this, &lookup] { run_out(lookup); });
+  loop_.cancel(std::exchange(lookup.timer, timer));
+}
+
 void Engine::on_ready(Lookup& lookup) {
   for (int i = 0; i < kMessagesPerTurn; ++i) {
     const Exchange::Received received = lookup.exchange.receive(buffer_);
@@ -236,15 +240,15 @@ void Engine::on_ready(Lookup& lookup) {
       case Exchange::Received::What::kNothing:
         return;
       case Exchange::Received::What::kError:
-        advance(lookup, give_up_server(lookup));
+        advance(lookup, give_up_server(lookup, received.cause));
         return;
+      case Exchange::Received::What::kConnected:
+        if (const auto until = lookup.query.on_connected()) set_timer(lookup, *until);
+        continue;
       case Exchange::Received::What::kMessage: {
         Next next = lookup.query.on_packet(received.message, loop_.now());
         if (std::holds_alternative<Wait>(next)) continue;
-        servers_.answered(lookup.server(), loop_.now());
-        if (lookup.helped_without_edns(next)) {
-          servers_.refused_edns(lookup.server(), loop_.now());
-        }
+        if (!flees_forgeries(*lookup.current, next)) learn(lookup, next);
         advance(lookup, std::move(next));
         return;
       }
@@ -252,11 +256,21 @@ void Engine::on_ready(Lookup& lookup) {
   }
 }
 
-Next Engine::give_up_server(Lookup& lookup) {
+void Engine::learn(const Lookup& lookup, const Next& next) {
+  const Answer* const answer = std::get_if<Answer>(&next);
+  const bool usable = answer && answer->outcome != Outcome::kFailure;
+  servers_.answered(lookup.server(), *lookup.current, usable, lookup.started, loop_.now());
+  // What is refused with EDNS and without it was not refused for EDNS.
+  if (usable && lookup.query.refused_edns()) servers_.refused_edns(lookup.server(), loop_.now());
+}
+
+Next Engine::give_up_server(Lookup& lookup, protocol::Cause cause) {
   lookup.exchange.close();
   // A server that cannot be reached over TCP may be well over UDP.
-  if (!lookup.current->tcp) servers_.errored(lookup.server(), loop_.now());
-  return lookup.query.on_error(loop_.now());
+  if (!lookup.current->tcp || lookup.servers[lookup.current->server].how.tcp_alone) {
+    servers_.errored(lookup.server(), loop_.now());
+  }
+  return lookup.query.on_error(cause, loop_.now());
 }
 
 void Engine::run_out(Lookup& lookup) {
@@ -296,12 +310,17 @@ void Engine::begin_again(Lookup& lookup) {
   const Question question = lookup.question;
   const bool keep = lookup.keep;
   std::vector<Waiter> waiters = std::exchange(lookup.waiters, {});
-  end(lookup, answer_of(lookup.query.so_far()));
+  end(lookup, lookup.query.so_far());
   if (!waiters.empty()) start(question, std::move(waiters), keep);
 }
 
 void Engine::time_out(Lookup& lookup) {
-  if (!lookup.current->tcp) servers_.timed_out(lookup.server(), lookup.sent, loop_.now());
+  servers_.timed_out(lookup.server(), *lookup.current, lookup.sent, loop_.now());
+  for (std::size_t i = 0; i < lookup.servers.size(); ++i) {
+    if (servers_.answers_over_udp(lookup.servers[i].endpoint, loop_.now())) {
+      lookup.query.on_heard_over_udp(i);
+    }
+  }
   advance(lookup, lookup.query.on_timeout(loop_.now()));
 }
 

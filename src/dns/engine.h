@@ -65,7 +65,7 @@ class Engine final : public Resolver {
   bool cached(const protocol::Question& question, protocol::Answer& answer) override;
   void ask(const protocol::Question& question, Ticket ticket, Asker& asker) override;
   void probe(const protocol::Question& question, Ticket ticket, Asker& asker) override;
-  protocol::Outcome leave(const protocol::Question& question, Ticket ticket) override;
+  protocol::Answer leave(const protocol::Question& question, Ticket ticket) override;
 
   // Gives the memory of the cache back.
   void forget_answers() { cache_.reset(cache_settings_); }
@@ -89,12 +89,14 @@ class Engine final : public Resolver {
 
   void join_or_start(const protocol::Question& question, Waiter waiter, bool keep);
   void start(const protocol::Question& question, std::vector<Waiter> waiters, bool keep);
-  void use_servers(const std::vector<base::Endpoint>& endpoints);
+  void use_servers(const std::vector<base::Endpoint>& endpoints, bool tcp_alone);
   void discard(const protocol::Question& question);
   void advance(Lookup& lookup, Next next);
   Exchange::Opened transmit(Lookup& lookup, const Send& order);
+  void set_timer(Lookup& lookup, base::TimePoint until);
   void on_ready(Lookup& lookup);
-  Next give_up_server(Lookup& lookup);
+  void learn(const Lookup& lookup, const Next& next);
+  Next give_up_server(Lookup& lookup, protocol::Cause cause);
   void run_out(Lookup& lookup);
   void retry_soon();
   void retry_some();

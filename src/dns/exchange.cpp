@@ -12,12 +12,33 @@
 #include "base/posix.h"
 
 namespace http01::dns {
+
+using protocol::Cause;
+
 namespace {
 
 constexpr std::size_t kPrefixOctets = 2;
 
 // EAGAIN: connect() found no free port.
 bool is_shortage(int error) { return base::is_shortage(error) || error == EAGAIN; }
+
+Cause cause_of(int error) {
+  switch (error) {
+    case ECONNREFUSED:
+      return Cause::kConnectionRefused;
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+    case EACCES:  // a broadcast address, or a rule of this machine
+    case EPERM:
+      return Cause::kUnreachable;
+    default:
+      return Cause::kNone;
+  }
+}
+
+Exchange::Received failure(int error) {
+  return {Exchange::Received::What::kError, {}, cause_of(error)};
+}
 
 }  // namespace
 
@@ -26,6 +47,7 @@ Exchange::Opened Exchange::open(const base::Endpoint& server, bool tcp,
   close();
   const auto failed = [this](int error) {
     close();
+    cause_ = cause_of(error);
     return is_shortage(error) ? Opened::kNoSocket : Opened::kFailed;
   };
 
@@ -72,9 +94,10 @@ Exchange::Received Exchange::receive(std::span<std::uint8_t> buffer) {
   if (!socket_) return {};
   if (!tcp_) return receive_datagram(buffer);
   if (!out_.empty()) {
-    if (!write_some()) return {Received::What::kError, {}};
+    if (!write_some()) return failure(errno);
     if (!out_.empty()) return {};
-    if (!loop_.rewatch(watch_, EPOLLIN)) return {Received::What::kError, {}};
+    if (!loop_.rewatch(watch_, EPOLLIN)) return failure(0);
+    return {Received::What::kConnected};
   }
   return receive_from_stream();
 }
@@ -85,8 +108,7 @@ Exchange::Received Exchange::receive_datagram(std::span<std::uint8_t> buffer) {
     size = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
   } while (size < 0 && errno == EINTR);
   if (size >= 0) return {Received::What::kMessage, buffer.first(static_cast<std::size_t>(size))};
-  if (base::would_block(errno)) return {};
-  return {Received::What::kError, {}};
+  return base::would_block(errno) ? Received{} : failure(errno);
 }
 
 // False if the connection is broken; a connection that could not be made says so here too.
@@ -102,7 +124,7 @@ Exchange::Received Exchange::receive_from_stream() {
     in_.clear();
     handed_on_ = false;
   }
-  if (out_of_step_) return {Received::What::kError, {}};
+  if (out_of_step_) return failure(0);
   while (true) {
     std::size_t wanted = kPrefixOctets;
     if (in_.size() >= kPrefixOctets) {
@@ -122,7 +144,7 @@ Exchange::Received Exchange::receive_from_stream() {
     in_.resize(had + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
     if (got > 0 || (got < 0 && error == EINTR)) continue;
     if (got < 0 && base::would_block(error)) return {};
-    return {Received::What::kError, {}};
+    return failure(got < 0 ? error : 0);
   }
 }
 

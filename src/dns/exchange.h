@@ -14,6 +14,7 @@
 #include "base/ip_address.h"
 #include "base/loop.h"
 #include "dns/message.h"
+#include "protocol/answer.h"
 
 namespace http01::dns {
 
@@ -34,11 +35,19 @@ class Exchange {
   Opened open(const base::Endpoint& server, bool tcp, std::vector<std::uint8_t> packet,
               base::Loop::OnEvents on_ready);
   void close();
+  // Why open() has failed.
+  protocol::Cause cause() const { return cause_; }
 
   struct Received {
-    enum class What : std::uint8_t { kNothing, kMessage, kError } what = What::kNothing;
-    Bytes
-        message;  // until the next call; of one that is too large the first kMaxMessage + 1 octets
+    enum class What : std::uint8_t {
+      kNothing,
+      kConnected,  // TCP: the packet has been written
+      kMessage,
+      kError
+    } what = What::kNothing;
+    // Until the next call; of one that is too large the first kMaxMessage + 1 octets.
+    Bytes message{};
+    protocol::Cause cause = protocol::Cause::kNone;  // of kError, as Query::on_error() takes it
   };
   // To be called until it says kNothing, or something closes the exchange. `buffer` has room for
   // kMaxMessage + 1 octets.
@@ -53,6 +62,7 @@ class Exchange {
   base::Fd socket_;
   base::Loop::WatchId watch_ = 0;
   bool tcp_ = false;
+  protocol::Cause cause_ = protocol::Cause::kNone;
   std::vector<std::uint8_t> out_;  // TCP: what is still to be written
   std::vector<std::uint8_t> in_;   // TCP: the length and the message, as far as they are here
   bool handed_on_ = false;         // TCP: in_ holds a message that was given to the owner

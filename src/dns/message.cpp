@@ -18,6 +18,7 @@ namespace {
 
 using base::IpAddress;
 using protocol::CaaRecord;
+using protocol::Cause;
 using protocol::Name;
 using protocol::Question;
 using protocol::RecordType;
@@ -29,6 +30,8 @@ constexpr std::uint16_t kTypeOpt = 41;
 
 // A sane answer has a dozen.
 constexpr std::size_t kMaxRecords = 128;
+// The root, type, class, TTL and RDLENGTH.
+constexpr std::size_t kMinRecordOctets = 11;
 // Pointers may lead to pointers; servers that compress well nest them three or four deep.
 constexpr int kMaxHops = 16;
 // RFC 8659 4.1.
@@ -112,11 +115,11 @@ std::optional<Frame> read_frame(Bytes message, std::size_t at) {
   return frame;
 }
 
-// Wholly made of strings, of one at least (RFC 1035 3.3.14).
+// Wholly made of strings (RFC 1035 3.3.14).
 bool has_strings(Bytes message, const Frame& frame) {
   std::size_t at = frame.rdata;
   while (at < frame.end) at += std::size_t{1} + message[at];
-  return at == frame.end && frame.rdata_size() != 0;
+  return at == frame.end;
 }
 
 // Whether the RDATA is exactly as long as what stands in it. ldns would read on into the next
@@ -157,6 +160,8 @@ std::optional<Name> name_of(const ldns_rdf* rdf) {
 // Of RDATA that is sound. Without ldns, which takes as much memory as the whole record has for each
 // of its strings.
 TxtRecord text_of(Bytes message, const Frame& frame) {
+  // No strings are one empty string (RFC 6763 6.1).
+  if (frame.rdata_size() == 0) return {};
   TxtRecord text{"", 0, message[frame.rdata]};
   text.text.reserve(frame.rdata_size());
   for (std::size_t at = frame.rdata; at < frame.end;) {
@@ -247,29 +252,49 @@ struct Sections {
   int extended_rcode = 0;  // RFC 6891 6.1.3, its upper eight bits
 };
 
+// Of the type asked for, or an alias for it.
+bool is_wanted(const Frame& frame, RecordType wanted) {
+  const auto type = static_cast<RecordType>(frame.type);
+  return frame.klass == kClassIn && (type == wanted || type == RecordType::kCname);
+}
+
+// Whether there is a record that was asked for in what follows the last one.
+bool has_wanted_behind(Bytes message, std::size_t at, RecordType wanted) {
+  while (at < message.size()) {
+    const auto frame = read_frame(message, at);
+    if (!frame) return false;
+    if (is_wanted(*frame, wanted)) return true;
+    at = frame->end;
+  }
+  return false;
+}
+
+// Nothing for what cannot be read.
 std::optional<Sections> read_sections(Bytes message, std::size_t at, RecordType wanted) {
   const std::size_t answers = u16(message, 6);
   const std::size_t authorities = answers + u16(message, 8);
   const std::size_t all = authorities + u16(message, 10);
-  if (message.size() > kMaxMessage || all > kMaxRecords) return std::nullopt;
 
   Sections sections;
   Body& body = sections.body;
   bool opt_seen = false;
+  bool opt_misplaced = false;
+  bool wanted_misplaced = false;
   for (std::size_t i = 0; i < all; ++i) {
     const auto frame = read_frame(message, at);
     if (!frame) return std::nullopt;
     at = frame->end;
     if (frame->type == kTypeOpt) {
-      // RFC 6891 6.1.1: one, in the additional section, at the root.
-      if (opt_seen || i < authorities || message[frame->begin] != 0) return std::nullopt;
+      // RFC 6891 6.1.1: one, at the root.
+      if (opt_seen || message[frame->begin] != 0) return std::nullopt;
       opt_seen = true;
+      opt_misplaced = i < authorities;
       sections.extended_rcode = frame->extended_rcode;
       continue;
     }
     if (frame->klass != kClassIn) continue;
     const auto type = static_cast<RecordType>(frame->type);
-    if (i < answers && (type == wanted || type == RecordType::kCname)) {
+    if (i < answers && is_wanted(*frame, wanted)) {
       auto record = decode(message, *frame);
       if (!record) return std::nullopt;
       body.answer.push_back(std::move(*record));
@@ -279,9 +304,24 @@ std::optional<Sections> read_sections(Bytes message, std::size_t at, RecordType 
     } else if (i >= answers && i < authorities && type == RecordType::kNs) {
       body.delegation = true;
     }
+    wanted_misplaced |= i >= answers && is_wanted(*frame, wanted);
   }
-  if (at != message.size()) return std::nullopt;
+  if (opt_misplaced && wanted_misplaced) return std::nullopt;
+  if (has_wanted_behind(message, at, wanted)) return std::nullopt;
   return sections;
+}
+
+bool refuses(int rcode) { return rcode == kFormErr || rcode == kNotImp; }
+
+// Never an answer: which question it would be to is not known.
+ParsedReply without_question(Bytes message, int rcode, RecordType wanted) {
+  if (u16(message, 6) != 0) return {};
+  if (refuses(rcode)) return {Verdict::kNoEdns};
+  // BADVERS is in the OPT record.
+  const bool small = message.size() <= kMaxMessage && u16(message, 8) == 0 && u16(message, 10) == 1;
+  const auto sections = small ? read_sections(message, kHeaderOctets, wanted) : std::nullopt;
+  const bool version = sections && (sections->extended_rcode << 4 | rcode) == kBadVers;
+  return {version ? Verdict::kNoEdns : Verdict::kFailure};
 }
 
 }  // namespace
@@ -308,12 +348,9 @@ ParsedReply parse_reply(Bytes message, const Question& question, std::uint16_t i
   if (message.size() < kHeaderOctets || u16(message, 0) != id) return {};
   if ((message[2] & (kResponse | kOpcode)) != kResponse) return {};
   const int rcode = message[3] & kRcode;
-  const bool refuses = rcode == kFormErr || rcode == kNotImp;
-
-  // A server that could not read the query may have no question to send back.
-  if (u16(message, 4) == 0 && message.size() == kHeaderOctets && refuses) {
-    return {Verdict::kNoEdns, {}};
-  }
+  // A server that could not read the query may have no question to send back; some leave it away
+  // from every failure.
+  if (u16(message, 4) == 0) return without_question(message, rcode, question.type);
   // RFC 5452 4.2. No octet of a length is a letter, so the whole name can be lowered.
   std::vector<std::uint8_t> expected;
   append_question(expected, question);
@@ -330,21 +367,29 @@ ParsedReply parse_reply(Bytes message, const Question& question, std::uint16_t i
   }
 
   // What follows may be cut anywhere.
-  if ((message[2] & kTruncation) != 0) return {Verdict::kTruncated, {}};
-  if (refuses) return {Verdict::kNoEdns, {}};
-  if (rcode != kNoError && rcode != kNxDomain) return {Verdict::kFailure, {}};
+  if ((message[2] & kTruncation) != 0) return {Verdict::kTruncated};
+  if (refuses(rcode)) return {Verdict::kNoEdns};
+  if (rcode != kNoError && rcode != kNxDomain) return {Verdict::kFailure};
 
+  if (message.size() > kMaxMessage) return {Verdict::kFailure, Cause::kTooManyBytes};
+  const std::size_t records = std::size_t{u16(message, 6)} + u16(message, 8) + u16(message, 10);
+  if (records > kMaxRecords) {
+    // A count alone may be anything.
+    const bool there = records <= (message.size() - body_at) / kMinRecordOctets;
+    return there ? ParsedReply{Verdict::kFailure, Cause::kTooManyRecords}
+                 : ParsedReply{Verdict::kUnreadable};
+  }
   const auto sections = read_sections(message, body_at, question.type);
-  if (!sections) return {Verdict::kFailure, {}};
+  if (!sections) return {Verdict::kUnreadable};
   const int full_rcode = sections->extended_rcode << 4 | rcode;
-  if (full_rcode == kBadVers) return {Verdict::kNoEdns, {}};
-  if (full_rcode != rcode) return {Verdict::kFailure, {}};
+  if (full_rcode == kBadVers) return {Verdict::kNoEdns};
+  if (full_rcode != rcode) return {Verdict::kFailure};
 
   const bool authoritative = (message[2] & kAuthoritative) != 0;
   auto answer = find_answer(sections->body, question, rcode != kNxDomain, authoritative);
-  if (!answer) return {Verdict::kFailure, {}};
+  if (!answer) return {Verdict::kFailure};
   answer->authenticated = (message[3] & kAuthenticData) != 0;
-  return {Verdict::kAnswer, std::move(*answer)};
+  return {Verdict::kAnswer, Cause::kNone, std::move(*answer)};
 }
 
 }  // namespace http01::dns

@@ -28,19 +28,25 @@ std::vector<std::uint8_t> make_query(const protocol::Question& question, std::ui
                                      bool edns, bool checking = true);
 
 enum class Verdict : std::uint8_t {
-  kForeign,    // no reply to this question with this id: as if it had not come
-  kTruncated,  // ask again over TCP
-  kNoEdns,     // FORMERR, NOTIMP or BADVERS: ask again without EDNS, if it was asked with it
-  kFailure,    // the server could not, or what it sent cannot be read
+  kForeign,     // no reply to this question with this id: as if it had not come
+  kTruncated,   // ask again over TCP
+  kNoEdns,      // FORMERR, NOTIMP or BADVERS: ask again without EDNS, if it was asked with it
+  kUnreadable,  // malformed: likewise
+  kFailure,     // the server could not, or its answer is too large or contradicts itself
   kAnswer,
 };
 
 struct ParsedReply {
   Verdict verdict = Verdict::kForeign;
-  protocol::Answer answer;  // of kAnswer; its outcome is kData, kNoData, kNxDomain or kLoop
+  protocol::Cause cause = protocol::Cause::kNone;  // of kFailure
+  protocol::Answer answer{};  // of kAnswer; its outcome is kData, kNoData, kNxDomain or kLoop
 };
 
 // A message of more than kMaxMessage octets may be given as its first kMaxMessage + 1.
+//
+// What honest servers get wrong is forgiven, but nothing without a question section is an answer:
+// it may be a failure. Octets after the last record and an OPT record in the wrong section mean
+// nothing, unless a record that was asked for is where it should not be: then the counts are wrong.
 ParsedReply parse_reply(Bytes message, const protocol::Question& question, std::uint16_t id);
 
 }  // namespace http01::dns

@@ -9,6 +9,7 @@ namespace {
 using base::IpAddress;
 using protocol::Answer;
 using protocol::CaaRecord;
+using protocol::Cause;
 using protocol::Name;
 using protocol::Outcome;
 using protocol::Question;
@@ -61,7 +62,8 @@ class Reader {
 
 template <class WriterOrCounter>
 void write_answer(WriterOrCounter& writer, const Answer& answer) {
-  writer.number(static_cast<std::size_t>(answer.outcome), 1);
+  writer.number(
+      static_cast<std::size_t>(answer.cause) << 4 | static_cast<std::size_t>(answer.outcome), 1);
   writer.number(answer.authenticated ? 1 : 0, 1);
   writer.number(answer.texts.size(), 1);
   for (const TxtRecord& text : answer.texts) {
@@ -114,7 +116,9 @@ void pack(const Answer& answer, std::uint8_t* to) {
 
 void unpack(const std::uint8_t* from, Answer& answer) {
   Reader reader(from);
-  answer.outcome = static_cast<Outcome>(reader.number(1));
+  const std::size_t first = reader.number(1);
+  answer.cause = static_cast<Cause>(first >> 4);
+  answer.outcome = static_cast<Outcome>(first & 0xf);
   answer.authenticated = reader.number(1) != 0;
   answer.texts.resize(reader.number(1));
   for (TxtRecord& text : answer.texts) {

@@ -4,7 +4,8 @@
 // nothing throws but std::bad_alloc. Safe from any thread.
 //
 //   question   name size 1, name, type 2
-//   answer     outcome 1, authenticated 1, then four lists, each a count of 1 and its members:
+//   answer     cause and outcome 1, authenticated 1, then four lists, each a count of 1 and its
+//   members:
 //     texts      strings 2, first size 2, size 2, text
 //     aliases    size 1, name
 //     addresses  size 1 (4 or 16), address

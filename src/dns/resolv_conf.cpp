@@ -30,16 +30,23 @@ std::string_view take_word(std::string_view& line) {
 
 }  // namespace
 
-std::vector<base::Endpoint> parse_resolv_conf(std::string_view text) {
-  std::vector<base::Endpoint> servers;
-  while (!text.empty() && servers.size() < kMaxServers) {
+MachineServers parse_resolv_conf(std::string_view text) {
+  MachineServers known;
+  std::vector<base::Endpoint>& servers = known.servers;
+  while (!text.empty()) {
     std::string_view line = base::split_off(text, '\n');
-    if (take_word(line) != "nameserver") continue;
+    const std::string_view keyword = take_word(line);
+    if (keyword == "options") {
+      for (auto option = take_word(line); !option.empty(); option = take_word(line)) {
+        known.tcp_alone |= option == "use-vc";
+      }
+    }
+    if (keyword != "nameserver" || servers.size() == kMaxServers) continue;
     const auto server = base::Endpoint::parse(take_word(line), kDnsPort);
     if (server && std::ranges::count(servers, *server) == 0) servers.push_back(*server);
   }
   if (servers.empty()) servers.push_back(*base::Endpoint::parse("127.0.0.1", kDnsPort));
-  return servers;
+  return known;
 }
 
 bool ResolvConf::refresh(base::TimePoint now) {
@@ -50,7 +57,7 @@ bool ResolvConf::refresh(base::TimePoint now) {
 bool ResolvConf::read(base::TimePoint now) {
   const bool first = !looked_;
   looked_ = now;
-  if (first) servers_ = parse_resolv_conf("");
+  if (first) known_ = parse_resolv_conf("");
 
   struct stat status {};
   if (::stat(path_.c_str(), &status) != 0) return first;
@@ -61,7 +68,7 @@ bool ResolvConf::read(base::TimePoint now) {
   std::string text;
   if (!file || !base::read_up_to(file.get(), kMaxFile, text)) return first;
   stamp_ = stamp;
-  servers_ = parse_resolv_conf(text);
+  known_ = parse_resolv_conf(text);
   return true;
 }
 

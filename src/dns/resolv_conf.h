@@ -1,6 +1,6 @@
-// The name servers of the machine: the nameserver lines of resolv.conf(5), and whether they have
-// changed. Everything else in that file is for resolvers that complete names, which is not done
-// here. One thread; never throws: what cannot be read is the local machine.
+// The name servers of the machine: the nameserver lines of resolv.conf(5), "options use-vc", and
+// whether they have changed. Everything else in that file is for resolvers that complete names,
+// which is not done here. One thread; never throws: what cannot be read is the local machine.
 #pragma once
 
 #include <sys/types.h>
@@ -16,8 +16,13 @@
 
 namespace http01::dns {
 
+struct MachineServers {
+  std::vector<base::Endpoint> servers;  // one at least
+  bool tcp_alone = false;               // options use-vc
+};
+
 // Lines that are none, or name no address, are skipped. Without any: 127.0.0.1.
-std::vector<base::Endpoint> parse_resolv_conf(std::string_view text);
+MachineServers parse_resolv_conf(std::string_view text);
 
 class ResolvConf {
  public:
@@ -28,7 +33,8 @@ class ResolvConf {
   bool refresh(base::TimePoint now);
   // Looks now. For a reload, which may come right after the change.
   bool read(base::TimePoint now);
-  const std::vector<base::Endpoint>& servers() const { return servers_; }
+  const std::vector<base::Endpoint>& servers() const { return known_.servers; }
+  bool tcp_alone() const { return known_.tcp_alone; }
 
  private:
   struct Stamp {
@@ -42,7 +48,7 @@ class ResolvConf {
   std::string path_;
   std::optional<base::TimePoint> looked_;
   std::optional<Stamp> stamp_;
-  std::vector<base::Endpoint> servers_;
+  MachineServers known_;
 };
 
 }  // namespace http01::dns

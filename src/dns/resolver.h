@@ -42,8 +42,9 @@ class Resolver {
 
   // The asker waits no longer (its deadline came). The look-up goes on for the others; if there are
   // none, it still takes the answer to what it has sent, for the cache, and asks no more. Returns
-  // what is known of it: kFailure if a server has answered with a failure, else kTimeout.
-  virtual protocol::Outcome leave(const protocol::Question& question, Ticket ticket) = 0;
+  // what is known of it: kFailure if a server has answered with a failure, else kTimeout, and the
+  // cause.
+  virtual protocol::Answer leave(const protocol::Question& question, Ticket ticket) = 0;
 };
 
 }  // namespace http01::dns

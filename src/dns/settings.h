@@ -14,6 +14,7 @@ struct Settings {
   std::chrono::milliseconds timeout{1000};   // of one try
   std::size_t attempts = 3;                  // tries of one look-up, next server first
   std::chrono::milliseconds deadline{4000};  // of one request; the last try waits until then
+  bool tcp_alone = false;                    // those servers are never asked over UDP
   bool checking = true;                      // false: also what a validating resolver holds back
 };
 

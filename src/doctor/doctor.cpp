@@ -30,11 +30,11 @@ constexpr dns::Resolver::Ticket kOwnTicket = std::uint64_t{1} << 63;
 // Nothing is kept: whoever has just set a record asks again.
 constexpr dns::CacheSettings kNoCache{1, std::chrono::seconds{0}, std::chrono::seconds{0}};
 
-std::vector<base::Endpoint> servers_of(const Config& config) {
-  if (!config.dns.servers.empty()) return config.dns.servers;
+dns::MachineServers servers_of(const Config& config) {
+  if (!config.dns.servers.empty()) return {config.dns.servers};
   dns::ResolvConf file("/etc/resolv.conf");
   file.refresh(base::Clock::now());
-  return file.servers();
+  return {file.servers(), file.tcp_alone()};
 }
 
 }  // namespace
@@ -81,7 +81,7 @@ class Doctor::Tap final : public dns::Resolver, private dns::Resolver::Asker {
   void probe(const Question& question, Ticket ticket, dns::Resolver::Asker& asker) override {
     ask(question, ticket, asker);
   }
-  Outcome leave(const Question& question, Ticket ticket) override {
+  Answer leave(const Question& question, Ticket ticket) override {
     return engine_.leave(question, ticket);
   }
 
@@ -146,11 +146,12 @@ void Doctor::reconfigure(const Config& config) {
 // Engines stay while the loop turns, so one that is not needed any more is kept for the next
 // configuration.
 void Doctor::set_servers() {
-  const std::vector<base::Endpoint> servers = servers_of(*config_);
+  const auto [servers, tcp_alone] = servers_of(*config_);
   compared_ = servers.size() < 2 ? 0 : std::min(servers.size(), kMaxCompared);
   for (std::size_t i = 0; i < compared_; ++i) {
     dns::Settings settings = config_->dns;
     settings.servers = {servers[i]};
+    settings.tcp_alone = tcp_alone;
     if (i < alone_.size()) {
       alone_[i]->reconfigure(std::move(settings), servers[i].text());
     } else {
@@ -303,8 +304,7 @@ void Doctor::on_deadline(Id id) {
   examination.deadline = 0;
   examination.closed = true;
   for (const Waiting& waiting : std::exchange(examination.waiting, {})) {
-    Answer answer;
-    answer.outcome = waiting.source->engine().leave(waiting.question, id | kOwnTicket);
+    Answer answer = waiting.source->engine().leave(waiting.question, id | kOwnTicket);
     if (waiting.source == serving_.get()) {
       examination.known.put(waiting.question, std::move(answer));
     } else if (waiting.source != unchecked_.get()) {

@@ -8,6 +8,7 @@ namespace http01::doctor {
 namespace {
 
 using protocol::Answer;
+using protocol::Cause;
 using protocol::Outcome;
 using protocol::Question;
 using protocol::Reason;
@@ -42,6 +43,7 @@ std::string names_of(const std::vector<const Observation*>& observations) {
 
 void judge_failures(const protocol::Policy& policy, const Evidence& evidence, Findings& found) {
   std::vector<const Observation*> failed;
+  std::vector<const Observation*> too_large;
   std::vector<const Observation*> silent;
   std::vector<const Observation*> bogus;
   std::vector<const Observation*> unproved;
@@ -52,7 +54,7 @@ void judge_failures(const protocol::Policy& policy, const Evidence& evidence, Fi
     if (observation.answer.outcome == Outcome::kOverloaded) refused.push_back(&observation);
     if (!is_ours(observation)) continue;
     if (observation.answer.outcome == Outcome::kFailure && !observation.held_back)
-      failed.push_back(&observation);
+      (observation.answer.cause == Cause::kNone ? failed : too_large).push_back(&observation);
     if (observation.answer.outcome == Outcome::kTimeout) silent.push_back(&observation);
     if (observation.decides && is_answer(observation.answer) && !observation.answer.authenticated) {
       unproved.push_back(&observation);
@@ -84,11 +86,20 @@ void judge_failures(const protocol::Policy& policy, const Evidence& evidence, Fi
                      "Too many look-ups are under way here, so that this was not asked: " +
                          names_of(refused) + ". Try again in a few seconds."});
   }
+  for (const Observation* const observation : too_large) {
+    found.push_back({FindingId::kDnsFailure, Severity::kFault,
+                     "The answer for " + asked(observation->question) + " has " +
+                         std::string(to_string(observation->answer.cause)) +
+                         ", which the relay does not read. Remove records at that name."});
+  }
   if (!silent.empty()) {
     const bool all = !evidence.anything_answered();
+    const Cause cause = silent.front()->answer.cause;
+    const std::string why = cause == Cause::kNone ? "" : ": " + std::string(to_string(cause));
     found.push_back({FindingId::kDnsTimeout, Severity::kFault,
-                     all ? "No resolver answered anything. Is there one at dns.servers, or at the "
-                           "nameserver lines of /etc/resolv.conf?"
+                     all ? "No resolver answered anything" + why +
+                               ". Is there one at dns.servers, or at the nameserver lines of "
+                               "/etc/resolv.conf?"
                          : "No answer came in time for " + names_of(silent) +
                                ". Check that all name servers of the zone answer, over UDP and "
                                "TCP."});
@@ -109,9 +120,11 @@ void judge_opinions(const Evidence& evidence, Findings& found) {
     }
     if (silent.empty()) continue;
     if (silent.size() == entries.size()) {
+      const Cause cause = entries.front().second.cause;
       found.push_back({FindingId::kResolverSilent, Severity::kWarning,
-                       "The resolver " + opinion.server +
-                           " does not answer. Look-ups that go to it first are slow."});
+                       "The resolver " + opinion.server + " does not answer" +
+                           (cause == Cause::kNone ? "" : ": " + std::string(to_string(cause))) +
+                           ". Look-ups that go to it first are slow."});
     } else if (alone != 0) {
       found.push_back({FindingId::kResolverSilent, Severity::kWarning,
                        "The resolver " + opinion.server + " has not answered in time for " +

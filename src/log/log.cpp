@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <new>
 #include <optional>
@@ -230,6 +231,11 @@ void Log::request(const protocol::Request& request, const protocol::Reply& reply
     pairs.add("client", request.client);
     pairs.add_milliseconds("dns_ms", times.dns);
     pairs.add_milliseconds("total_ms", times.total);
+    if (reply.cause != protocol::Cause::kNone) {
+      std::string cause(to_string(reply.cause));
+      std::ranges::replace(cause, ' ', '-');
+      pairs.add_word("cause", cause);
+    }
     pairs.add_word("cache", times.asked ? "miss" : "hit");
     sink_->logger->log(spdlog::level::info, spdlog::string_view_t(pairs.line()));
   });

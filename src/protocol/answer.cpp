@@ -17,9 +17,20 @@ constexpr base::EnumWords<Outcome> kOutcomes{{{
     {Outcome::kOverloaded, "overloaded"},
 }}};
 
+// The limits are those of dns::parse_reply().
+constexpr base::EnumWords<Cause> kCauses{{{
+    {Cause::kNone, ""},
+    {Cause::kConnectionRefused, "connection refused"},
+    {Cause::kUnreachable, "network unreachable"},
+    {Cause::kTooManyBytes, "more than 8192 bytes"},
+    {Cause::kTooManyRecords, "more than 128 records"},
+}}};
+
 }  // namespace
 
 std::string_view to_string(Outcome outcome) { return kOutcomes[outcome].word; }
+
+std::string_view to_string(Cause cause) { return kCauses[cause].word; }
 
 const Answer* Answers::find(const Name& name, RecordType type) const {
   for (const Entry& entry : entries_) {

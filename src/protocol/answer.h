@@ -83,6 +83,18 @@ enum class Outcome : std::uint8_t {
 
 std::string_view to_string(Outcome outcome);
 
+// Why there is no answer, where that is known and can be mended.
+enum class Cause : std::uint8_t {
+  kNone,
+  kConnectionRefused,  // of kTimeout: nothing listens where a name server should be
+  kUnreachable,        // of kTimeout: there is no way to the name server
+  kTooManyBytes,       // of kFailure: the answer is too large to be read
+  kTooManyRecords,     // of kFailure: likewise
+};
+
+// "connection refused"; "" for kNone.
+std::string_view to_string(Cause cause);
+
 struct Answer {
   Outcome outcome = Outcome::kTimeout;
   bool authenticated = false;  // the AD bit (RFC 4035 3.2.3)
@@ -93,6 +105,7 @@ struct Answer {
   std::vector<Name> aliases;
   std::vector<base::IpAddress> addresses;  // kA, kAaaa
   std::vector<CaaRecord> caas{};           // kCaa
+  Cause cause = Cause::kNone;
 
   bool operator==(const Answer&) const = default;
 };

@@ -171,6 +171,7 @@ class Decision {
   // an upstream resolver that answers.
   Step ready() {
     Reason reason = Reason::kOk;
+    Cause cause = Cause::kNone;
     std::string found;
     if (policy_.canary) {
       Step step = decide(policy_, challenge_request(policy_, policy_.canary->text()), known_);
@@ -180,6 +181,7 @@ class Decision {
       }
       Reply& inner = std::get<Reply>(step);
       reason = inner.reason;
+      cause = inner.cause;
       found = std::move(inner.response.body);
     } else {
       const Question question{unknown_name(), RecordType::kTxt};
@@ -201,11 +203,13 @@ class Decision {
           reason = Reason::kOverloaded;
           break;
       }
-      found = about_resolver(reason);
+      cause = answer->cause;
+      found = about_resolver(reason, cause);
     }
     Reply reply;
     reply.page = Page::kReady;
     reply.reason = reason;
+    reply.cause = cause;
     reply.response.status =
         reason == Reason::kOk ? HttpStatus::kOk : HttpStatus::kServiceUnavailable;
     if (reason != Reason::kOk) reply.response.body = std::move(found);
@@ -221,13 +225,14 @@ class Decision {
   }
 
   // No domain's records are of use here.
-  std::string about_resolver(Reason reason) const {
+  std::string about_resolver(Reason reason, Cause cause) const {
     if (reason == Reason::kOverloaded) {
       return explain(policy_, request_, reason, "Too many look-ups are under way.");
     }
     return std::string(info(reason).word) + ": The upstream resolver " +
            (reason == Reason::kDnsFailure ? "answers with a failure" : "does not answer") +
            " when asked for TXT " + unknown_name().text() +
+           (cause == Cause::kNone ? "" : ": " + std::string(to_string(cause))) +
            ".\nCheck the name servers of dns.servers or, where there are none, of "
            "/etc/resolv.conf.\n";
   }
@@ -240,6 +245,7 @@ class Decision {
     }
     Reply reply;
     reply.reason = refusal.reason;
+    reply.cause = refusal.cause;
     reply.response.status = info(refusal.reason).status;
     reply.response.body = explain(policy_, request_, refusal.reason, refusal.found);
     reply.target = std::move(target_);

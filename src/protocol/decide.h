@@ -35,6 +35,7 @@ struct Reply {
   Response response;
   Target target;
   Page page = Page::kNone;
+  Cause cause = Cause::kNone;  // of a DNS that fails
 
   // Redirected to where it belongs, or a page that is in order; a breadcrumb is neither.
   bool is_success() const { return reason == Reason::kOk; }

@@ -32,12 +32,21 @@ std::optional<Refusal> failure_of(const Policy& policy, const Name& name, Record
                                   const Answer& answer) {
   switch (answer.outcome) {
     case Outcome::kTimeout:
-      return Refusal{Reason::kDnsTimeout, "No answer came in time for " + asked(name, type) + "."};
+      return Refusal{Reason::kDnsTimeout,
+                     answer.cause == Cause::kNone
+                         ? "No answer came in time for " + asked(name, type) + "."
+                         : "The resolver cannot be asked for " + asked(name, type) + ": " +
+                               std::string(to_string(answer.cause)) + ".",
+                     answer.cause};
     case Outcome::kOverloaded:
       return Refusal{Reason::kOverloaded, "Too many look-ups are under way."};
     case Outcome::kFailure:
       return Refusal{Reason::kDnsFailure,
-                     "The DNS answered with a failure for " + asked(name, type) + "."};
+                     answer.cause == Cause::kNone
+                         ? "The DNS answered with a failure for " + asked(name, type) + "."
+                         : "The answer for " + asked(name, type) + " cannot be used: it has " +
+                               std::string(to_string(answer.cause)) + ".",
+                     answer.cause};
     case Outcome::kData:
     case Outcome::kNoData:
     case Outcome::kNxDomain:

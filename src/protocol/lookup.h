@@ -19,7 +19,8 @@ struct Missing {
 
 struct Refusal {
   Reason reason;
-  std::string found;  // one sentence of what was looked up and found; fit to be sent
+  std::string found;           // one sentence of what was looked up and found; fit to be sent
+  Cause cause = Cause::kNone;  // of a DNS that fails
 };
 
 template <class T>

@@ -202,7 +202,7 @@ void Relay::time_out() {
 
 void Relay::give_up(Id id, Pending& pending) {
   for (const Question& question : pending.waiting) {
-    pending.known.put(question, Answer{resolver_.leave(question, id), {}, {}, {}, {}, {}});
+    pending.known.put(question, resolver_.leave(question, id));
   }
   pending.waiting.clear();
   // What a decision would still ask for is not asked any more.

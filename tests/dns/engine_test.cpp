@@ -183,7 +183,7 @@ BOOST_AUTO_TEST_CASE(silent_names_do_not_keep_a_good_one_waiting) {
 
 BOOST_AUTO_TEST_CASE(each_try_has_its_own_id_and_port) {
   EngineFixture world;
-  DnsServer& server = world.server([](const Query&) {});
+  DnsServer& server = world.server([](const Query&) {}, false, false);
   for (int i = 0; i < 20; ++i) world.ask(question("n" + std::to_string(i) + ".example"));
   world.run_until(20);
   BOOST_TEST(server.queries().size() == 60u);
@@ -203,6 +203,7 @@ BOOST_AUTO_TEST_CASE(forgeries_are_passed_over_and_the_real_answer_taken) {
   DnsServer* server = nullptr;
   DnsServer stranger(world.loop, [](const Query&) {});
   server = &world.server([&](const Query& query) {
+    if (query.tcp) return server->send(query, query.text("real"));
     stranger.send(query, query.text("forged source"));
     for (int i = 1; i <= 100; ++i) {
       Message forged = query.text("forged id");
@@ -220,7 +221,87 @@ BOOST_AUTO_TEST_CASE(forgeries_are_passed_over_and_the_real_answer_taken) {
     server->send(query, query.text("real"));
   });
   BOOST_TEST(world.text() == "real");
+  BOOST_TEST(server->queries().size() == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(a_few_forgeries_do_not_lead_to_tcp) {
+  EngineFixture world;
+  world.settings.attempts = 1;
+  DnsServer* server = nullptr;
+  server = &world.server([&](const Query& query) {
+    for (int i = 1; i <= 15; ++i) {
+      Message forged = query.text("forged id");
+      forged.id = static_cast<std::uint16_t>(forged.id + i);
+      server->send(query, forged);
+    }
+    server->send(query, query.text("real"));
+  });
+  BOOST_TEST(world.text() == "real");
   BOOST_TEST(server->queries().size() == 1u);
+}
+
+// ---- forwarders that are sloppy
+
+BOOST_AUTO_TEST_CASE(a_server_that_drops_edns_is_asked_without_from_the_second_try_on) {
+  EngineFixture world;
+  DnsServer* server = nullptr;
+  server = &world.server([&](const Query& query) {
+    if (!query.edns()) server->send(query, query.text("a"));
+  });
+  BOOST_TEST(world.text() == "a");
+  BOOST_TEST(server->queries().size() == 2u);
+  for (const char* name : {"b.example", "c.example", "d.example"}) {
+    BOOST_TEST(world.text(question(name)) == "a");
+  }
+  BOOST_TEST(server->queries().size() == 6u);  // one glance
+}
+
+BOOST_AUTO_TEST_CASE(a_server_that_answers_over_tcp_only_is_understood_and_remembered) {
+  EngineFixture world;
+  DnsServer* server = nullptr;
+  server = &world.server([&](const Query& query) {
+    if (query.tcp) server->send(query, query.text("a"));
+  });
+  BOOST_TEST(world.text() == "a");
+  BOOST_TEST(server->queries().size() == 3u);
+  for (const char* name : {"b.example", "c.example", "d.example"}) {
+    BOOST_TEST(world.text(question(name)) == "a");
+  }
+  BOOST_TEST(server->queries().size() == 7u);
+}
+
+BOOST_AUTO_TEST_CASE(dead_names_behind_a_sound_server_cost_it_no_connection) {
+  EngineFixture world;
+  DnsServer* server = nullptr;
+  server = &world.server([&](const Query& query) {
+    if (query.reply().question == kText) server->send(query, query.text("a"));
+  });
+  world.ask(question("dead.example"));
+  BOOST_TEST(world.text() == "a");
+  world.run_until(2);
+  BOOST_TEST(server->queries().size() == 4u);
+  BOOST_TEST(std::ranges::none_of(server->queries(), &Query::tcp));
+}
+
+BOOST_AUTO_TEST_CASE(a_connection_that_is_there_has_all_the_time_of_the_last_try) {
+  EngineFixture world;
+  world.settings = {{}, 20ms, 3, 1500ms};
+  DnsServer* server = nullptr;
+  server = &world.server([&](const Query& query) {
+    if (!query.tcp) return;
+    world.loop.after(150ms, [&, query] { server->send(query, query.text("a")); });
+  });
+  BOOST_TEST(world.text() == "a");
+}
+
+BOOST_AUTO_TEST_CASE(servers_of_use_vc_are_asked_over_tcp_alone) {
+  EngineFixture world;
+  world.settings.tcp_alone = true;
+  DnsServer* server = nullptr;
+  server = &world.server([&](const Query& query) { server->send(query, query.text("a")); });
+  BOOST_TEST(world.text() == "a");
+  BOOST_TEST(server->queries().size() == 1u);
+  BOOST_TEST(server->queries().at(0).tcp);
 }
 
 BOOST_AUTO_TEST_CASE(a_late_answer_to_an_earlier_try_is_forgotten) {
@@ -454,7 +535,9 @@ BOOST_AUTO_TEST_CASE(when_all_are_dead_it_tries_again_before_it_gives_up) {
   world.settings = {{}, 30ms, 3};
   world.closed_port();
   const auto began = world.loop.now();  // what the tries reckon from
-  BOOST_TEST(world.outcome() == "timeout");
+  const Answer got = world.answer();
+  BOOST_TEST((got.outcome == Outcome::kTimeout));
+  BOOST_TEST((got.cause == protocol::Cause::kConnectionRefused));
   BOOST_TEST((base::Clock::now() - began >= 60ms));
 }
 
@@ -489,13 +572,13 @@ BOOST_AUTO_TEST_CASE(who_leaves_is_told_what_is_known_and_hears_no_more) {
   server = &world.server([&](const Query& query) {
     if (server->queries().size() == 1) server->send(query, query.reply(kServFail));
     if (server->queries().size() == 2) {
-      BOOST_TEST((world.engine().leave(kText, 2) == Outcome::kFailure));
+      BOOST_TEST((world.engine().leave(kText, 2).outcome == Outcome::kFailure));
       server->send(query, query.text("a"));
     }
   });
   for (const Resolver::Ticket ticket : {1U, 2U, 3U}) world.ask(kText, ticket);
-  BOOST_TEST((world.engine().leave(kText, 1) == Outcome::kTimeout));
-  BOOST_TEST((world.engine().leave(kText, 1) == Outcome::kTimeout));
+  BOOST_TEST((world.engine().leave(kText, 1).outcome == Outcome::kTimeout));
+  BOOST_TEST((world.engine().leave(kText, 1).outcome == Outcome::kTimeout));
   world.run_until(1);
   BOOST_TEST(world.heard.size() == 1u);
   BOOST_TEST(world.heard.at(0).ticket == 3u);
@@ -771,7 +854,7 @@ BOOST_AUTO_TEST_CASE(without_servers_those_of_the_machine_are_asked) {
   server = &world.server([&](const Query& query) { server->send(query, query.text("a")); });
   const auto path = std::filesystem::temp_directory_path() /
                     ("engine-test-" + std::to_string(::getpid()) + ".conf");
-  std::ofstream(path) << "nameserver 127.0.0.1:" << server->endpoint().port << "\n";
+  std::ofstream(path) << "nameserver 127.0.0.1:" << server->endpoint().port << "\noptions use-vc\n";
   world.resolv_conf = path;
   world.settings.servers.clear();
   BOOST_TEST(world.text() == "a");
@@ -780,6 +863,9 @@ BOOST_AUTO_TEST_CASE(without_servers_those_of_the_machine_are_asked) {
   BOOST_TEST(world.text(question("b.example")) == "a");
   world.engine().reconfigure(world.settings, world.cache_settings);
   BOOST_TEST(world.text(question("c.example")) == "a");
+  std::string used;
+  for (const Query& query : server->queries()) used += query.tcp ? "tcp " : "udp ";
+  BOOST_TEST(used == "tcp udp tcp ");
   std::filesystem::remove(path);
 }
 

@@ -38,6 +38,7 @@ BOOST_AUTO_TEST_CASE(unpacking_replaces_all_of_an_answer_but_its_ttl) {
   Answer small;
   small.outcome = Outcome::kNxDomain;
   Answer large = answer_of_all_kinds();
+  small.cause = protocol::Cause::kTooManyRecords;
   large.ttl_s = small.ttl_s = 7;
   Answer answer;
   answer.ttl_s = 7;

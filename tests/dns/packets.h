@@ -68,13 +68,15 @@ struct Message {
   std::vector<std::string> additional{};
   std::string question_section{};  // in place of the question's own
   std::string trailer{};
+  bool no_question = false;
 
   std::vector<std::uint8_t> octets() const {
-    std::string text = u16(id) + u16(flags) + u16(1) + u16(answer.size()) + u16(authority.size()) +
-                       u16(additional.size());
-    text += question_section.empty() ? question.name.labels() + '\0' +
-                                           u16(static_cast<std::size_t>(question.type)) + u16(1)
-                                     : question_section;
+    std::string text = u16(id) + u16(flags) + u16(no_question ? 0 : 1) + u16(answer.size()) +
+                       u16(authority.size()) + u16(additional.size());
+    text += no_question                ? ""
+            : question_section.empty() ? question.name.labels() + '\0' +
+                                             u16(static_cast<std::size_t>(question.type)) + u16(1)
+                                       : question_section;
     for (const auto* section : {&answer, &authority, &additional}) {
       for (const std::string& one : *section) text += one;
     }

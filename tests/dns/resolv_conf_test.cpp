@@ -19,7 +19,7 @@ std::string text_of(const std::vector<base::Endpoint>& servers) {
   for (const base::Endpoint& server : servers) text += server.text() + " ";
   return text;
 }
-std::string parsed(std::string_view text) { return text_of(parse_resolv_conf(text)); }
+std::string parsed(std::string_view text) { return text_of(parse_resolv_conf(text).servers); }
 
 BOOST_AUTO_TEST_CASE(nameserver_lines_are_read_in_order) {
   BOOST_TEST(
@@ -43,6 +43,18 @@ BOOST_AUTO_TEST_CASE(other_lines_are_skipped) {
              "192.0.2.6:53 ");
 }
 
+BOOST_AUTO_TEST_CASE(the_option_use_vc_is_read_wherever_it_is) {
+  BOOST_TEST(
+      !parse_resolv_conf("nameserver 192.0.2.1\noptions edns0 no-use-vc use-vcs\n").tcp_alone);
+  BOOST_TEST(parse_resolv_conf("options use-vc\nnameserver 192.0.2.1\n").tcp_alone);
+  BOOST_TEST(
+      parse_resolv_conf("nameserver 192.0.2.1\noptions edns0\toptions use-vc\r\n").tcp_alone);
+  BOOST_TEST(!parse_resolv_conf("# options use-vc\n").tcp_alone);
+  std::string text;
+  for (int i = 1; i <= 20; ++i) text += "nameserver 192.0.2." + std::to_string(i) + "\n";
+  BOOST_TEST(parse_resolv_conf(text + "options use-vc").tcp_alone);
+}
+
 BOOST_AUTO_TEST_CASE(without_any_it_is_this_machine) {
   BOOST_TEST(parsed("") == "127.0.0.1:53 ");
   BOOST_TEST(parsed("search example.com\n") == "127.0.0.1:53 ");
@@ -52,7 +64,7 @@ BOOST_AUTO_TEST_CASE(a_server_counts_once_and_eight_are_enough) {
   BOOST_TEST(parsed("nameserver 192.0.2.1\nnameserver 192.0.2.1\n") == "192.0.2.1:53 ");
   std::string text;
   for (int i = 1; i <= 20; ++i) text += "nameserver 192.0.2." + std::to_string(i) + "\n";
-  BOOST_TEST(parse_resolv_conf(text).size() == 8u);
+  BOOST_TEST(parse_resolv_conf(text).servers.size() == 8u);
 }
 
 struct File {

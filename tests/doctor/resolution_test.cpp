@@ -54,6 +54,25 @@ BOOST_AUTO_TEST_CASE(what_was_not_asked_or_not_answered_is_found) {
   BOOST_TEST(half.found() == "fault dns-timeout");
 }
 
+BOOST_AUTO_TEST_CASE(a_cause_that_is_known_is_told) {
+  const auto caused = [](Outcome outcome, protocol::Cause cause) {
+    Answer answer = with_outcome(outcome);
+    answer.cause = cause;
+    return answer;
+  };
+  Case large;
+  large.set("TXT _dstack-app-address.app.example.com",
+            caused(Outcome::kFailure, protocol::Cause::kTooManyRecords));
+  BOOST_TEST(large.found() == "fault dns-failure");
+  BOOST_TEST(has(large.only(FindingId::kDnsFailure).text,
+                 "TXT _dstack-app-address.app.example.com has more than 128 records"));
+  Case refused;
+  refused.zone.answers.clear();
+  refused.zone.otherwise = caused(Outcome::kTimeout, protocol::Cause::kConnectionRefused);
+  BOOST_TEST(has(refused.only(FindingId::kDnsTimeout).text,
+                 "No resolver answered anything: connection refused."));
+}
+
 BOOST_AUTO_TEST_CASE(dnssec) {
   Case bogus;
   bogus.set("TXT _dstack-app-address.app.example.com", with_outcome(Outcome::kFailure));

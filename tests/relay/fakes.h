@@ -43,12 +43,14 @@ class FakeResolver final : public dns::Resolver {
     ++probes;
   }
 
-  protocol::Outcome leave(const protocol::Question& question, Ticket ticket) override {
+  protocol::Answer leave(const protocol::Question& question, Ticket ticket) override {
     const auto left = std::erase_if(waiting_, [&](const Waiter& waiter) {
       return waiter.question == question && waiter.ticket == ticket;
     });
     BOOST_TEST(left == 1u, "left a look-up that nobody waits for: " << key(question));
-    return so_far;
+    protocol::Answer known;
+    known.outcome = so_far;
+    return known;
   }
 
   // Tells everybody who waits for this question, from the loop.

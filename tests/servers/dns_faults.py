@@ -45,6 +45,64 @@ def more_than_it_says(query: Query, answer: bytes) -> bytes:
     return answer + b"\0" * 5
 
 
+_OPT = b"\0" + struct.pack("!HHIH", 41, 1232, 0, 0)
+
+
+def _without_opt(query: Query, answer: bytes) -> bytes:
+    """encode_response() writes it last."""
+    return _with_counts(answer[: -len(_OPT)], additional=-1) if query.edns else answer
+
+
+def opt_in_answer(query: Query, answer: bytes) -> bytes:
+    """The query's OPT record is in the answer section, behind the answer."""
+    return _with_counts(_without_opt(query, answer), answers=1) + _OPT
+
+
+def opt_before_answer(query: Query, answer: bytes) -> bytes:
+    """The answer was written behind the query as it came, and the sections are counted as if it were not so."""
+    if not query.edns:
+        return answer
+    body = _HEADER.size + len(query.question)
+    return answer[:body] + _OPT + answer[body : -len(_OPT)]
+
+
+def opt_without_question(query: Query, answer: bytes) -> bytes:
+    fields = list(_HEADER.unpack_from(answer))
+    return _HEADER.pack(*fields[:2], 0, 0, 0, 1) + _OPT
+
+
+def bare_header(query: Query, answer: bytes) -> bytes:
+    fields = list(_HEADER.unpack_from(answer))
+    return _HEADER.pack(*fields[:2], 0, 0, 0, 0)
+
+
+def uncounted(query: Query, answer: bytes) -> bytes:
+    """The answer is there, but the header says that there is none: whatever this is, it is no absence."""
+    fields = list(_HEADER.unpack_from(answer))
+    return _HEADER.pack(*fields[:3], 0, 0, 0) + answer[_HEADER.size :]
+
+
+def with_empty_txt(query: Query, answer: bytes) -> bytes:
+    """A TXT record without a single string, before the others."""
+    if query.type != "TXT":
+        return answer
+    body = _HEADER.size + len(query.question)
+    return _with_counts(answer[:body], answers=1) + _record(_POINTER_TO_QUESTION, _TXT, b"") + answer[body:]
+
+
+def records(count: int) -> Spoil:
+    return lambda query, answer: (
+        _with_counts(_empty(query, answer), answers=count) + _record(_POINTER_TO_QUESTION, _TXT, b"\1a") * count
+    )
+
+
+def large_txt(query: Query, answer: bytes) -> bytes:
+    """Forty records of a string as long as can be."""
+    return _with_counts(_empty(query, answer), answers=40) + _record(
+        _POINTER_TO_QUESTION, _TXT, b"\xff" + b"v" * 255
+    ) * 40
+
+
 def fewer_than_it_says(query: Query, answer: bytes) -> bytes:
     return _with_counts(answer, answers=200)
 

@@ -62,6 +62,8 @@ class Behaviour:
     refuse_edns: int = 0  # FORMERR or BADVERS to a query with EDNS
     copies: int = 1
     spoil: Spoil | None = None
+    drop_edns: bool = False  # no answer to a query with EDNS
+    drop_udp: bool = False  # no answer over UDP
     over_tcp: str = ""  # "silent", "drip", "hang-up", "half", "oversized"
 
 
@@ -103,6 +105,19 @@ _BY_LABEL = {
     "chain-option": Behaviour(spoil=dns_faults.with_chain_option),
     "lame": Behaviour(spoil=dns_faults.referral),
     "echo": Behaviour(spoil=dns_faults.query_sent_back),
+    "drop-edns": Behaviour(drop_edns=True),
+    "opt-in-answer": Behaviour(spoil=dns_faults.opt_in_answer),
+    "opt-before-answer": Behaviour(spoil=dns_faults.opt_before_answer),
+    "formerr-no-question": Behaviour(refuse_edns=FORMERR, spoil=dns_faults.opt_without_question),
+    "bare-servfail": Behaviour(rcode=SERVFAIL, spoil=dns_faults.bare_header),
+    "bare-refused": Behaviour(rcode=REFUSED, spoil=dns_faults.bare_header),
+    "bare-formerr": Behaviour(refuse_edns=FORMERR, spoil=dns_faults.bare_header),
+    "zero-padded": Behaviour(spoil=dns_faults.more_than_it_says),
+    "uncounted": Behaviour(spoil=dns_faults.uncounted),
+    "empty-txt": Behaviour(spoil=dns_faults.with_empty_txt),
+    "udp-silent": Behaviour(drop_udp=True),
+    "txt-9k": Behaviour(spoil=dns_faults.large_txt, truncate=True),
+    "txt-129": Behaviour(spoil=dns_faults.records(129), truncate=True),
     "tcp-silent": Behaviour(truncate=True, over_tcp="silent"),
     "tcp-drip": Behaviour(truncate=True, over_tcp="drip"),
     "tcp-hang-up": Behaviour(truncate=True, over_tcp="hang-up"),
@@ -144,11 +159,14 @@ class Packet:
 
 
 def respond(query: Query, behaviour: Behaviour, tcp: bool) -> list[Packet]:
-    if behaviour.drop:
+    if behaviour.drop or (behaviour.drop_edns and query.edns) or (behaviour.drop_udp and not tcp):
         return []
-    if behaviour.refuse_edns and query.edns:
+    if behaviour.refuse_edns:
+        if not query.edns:
+            return respond(query, replace(behaviour, refuse_edns=0, spoil=None), tcp)
         # A server that knows no EDNS sends none back; BADVERS needs it (RFC 6891 6.1.3, 7).
-        return [Packet(encode_response(query, rcode=behaviour.refuse_edns, edns=behaviour.refuse_edns == BADVERS))]
+        refusal = encode_response(query, rcode=behaviour.refuse_edns, edns=behaviour.refuse_edns == BADVERS)
+        return [Packet(behaviour.spoil(query, refusal) if behaviour.spoil else refusal)]
     if behaviour.truncate and not tcp:
         return [Packet(encode_response(query, flags=TC))]
 

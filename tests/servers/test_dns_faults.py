@@ -78,6 +78,7 @@ UNHARMED = [
     "good", "delay-100", "double", "truncate", "tcp-drip",
     "wrong-id", "wrong-question", "wrong-port", "wrong-address", "garbage",
     "tsig", "chain-option", "ttl-0", "ttl-2-31",
+    "more", "zero-padded", "opt-in-answer", "opt-before-answer", "formerr-no-question", "bare-formerr", "empty-txt",
 ]  # fmt: skip
 
 
@@ -110,7 +111,11 @@ REFUSED = {
     "formerr": FAILED,
     "lame": FAILED,
     "cut": FAILED,
-    "more": FAILED,
+    "bare-servfail": FAILED,
+    "bare-refused": FAILED,
+    "uncounted": FAILED,
+    "txt-9k": FAILED,
+    "txt-129": FAILED,
     "fewer": FAILED,
     "pointer-bomb": FAILED,
     "pointer-to-itself": FAILED,
@@ -147,6 +152,56 @@ def test_nobody_at_the_tcp_port(workspace: Workspace) -> None:
         relay = Relay(workspace, config_text(injector.server, {"dns": DNS}))
         response = answered_in_time(relay, "app.truncate.test")
     assert (response.status, response.reason) == FAILED
+
+
+# ---- forwarders that are sloppy
+
+
+def test_a_failure_as_a_bare_header_costs_no_time_where_there_is_another_server(workspace: Workspace) -> None:
+    for fault in ("bare-servfail", "bare-refused"):
+        with Injector(rule) as sloppy, Injector(lambda query, tcp: Behaviour()) as healthy:
+            # So long that one lost try would show.
+            patient = {"dns": {"timeout_ms": 5000, "deadline_ms": 15_000}}
+            relay = Relay(workspace, config_text([sloppy.server, healthy.server], patient))
+            took, response = timed(relay, f"app.{fault}.test")
+        assert response.location == GOOD
+        assert took < 1.0 * SLOWNESS
+
+
+@pytest.mark.parametrize(("fault", "tries"), [("drop-edns", 1), ("udp-silent", 2)])
+def test_a_forwarder_that_drops_what_it_does_not_know(workspace: Workspace, fault: str, tries: int) -> None:
+    """The first name takes as many tries as it needs; what was learned is remembered."""
+    seconds = 0.4 * SLOWNESS
+    dns = {"timeout_ms": int(1000 * seconds), "deadline_ms": int(4000 * seconds)}
+    sloppy = by_label(Query(0, fault, "TXT", b"", False), tcp=False)
+    with Injector(lambda query, tcp: sloppy) as injector:
+        relay = Relay(workspace, config_text(injector.server, {"dns": dns}))
+        took, response = timed(relay, "first.good.test")
+        assert response.location == GOOD
+        assert tries * seconds - 0.05 <= took < (tries + 1) * seconds
+        for number in range(5):
+            took, response = timed(relay, f"n{number}.good.test")
+            assert response.location == GOOD
+            assert took < 0.3 * SLOWNESS
+
+
+def test_dead_names_behind_a_sound_resolver_cost_it_no_connections(workspace: Workspace) -> None:
+    with Injector(rule) as injector:
+        relay = Relay(workspace, config_text(injector.server, {"dns": DNS | {"attempts": 3}}))
+        assert relay.challenge("app.good.test").location == GOOD
+        for number in range(3):
+            assert relay.challenge(f"n{number}.drop.test").reason == "dns-timeout"
+        assert not injector.tcp_counts
+
+
+def test_the_cause_is_told_where_it_can_be_mended(workspace: Workspace, relay: Relay) -> None:
+    assert "it has more than 8192 bytes" in relay.challenge("text.txt-9k.test").text
+    assert "it has more than 128 records" in relay.challenge("text.txt-129.test").text
+    nobody = Relay(workspace, config_text(f"127.0.0.1:{free_port()}", {"dns": DNS}))
+    response = nobody.challenge("app.good.test")
+    assert (response.status, response.reason) == SILENT
+    assert ": connection refused." in response.text
+    wait_until(lambda: " cause=connection-refused " in nobody.process.output(), "the line of the log")
 
 
 # ---- how long answers are kept

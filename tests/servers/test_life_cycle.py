@@ -177,7 +177,7 @@ def test_another_resolv_conf_is_noticed(
         return location[len("https://")]
 
     assert app_id() == "a"
-    new = f"nameserver {other.address}\n"
+    new = f"nameserver {other.address}\noptions use-vc\n"
     if how == "written again":
         resolv_conf.write_text(new)
     elif how == "replaced":
@@ -188,6 +188,7 @@ def test_another_resolv_conf_is_noticed(
         assert app_id() == "a", "what was read stays"
         resolv_conf.write_text(new)
     wait_until(lambda: app_id() == "b", "the other resolver to be asked", 3)
+    assert other.total() == sum(other.tcp_counts.values()), "use-vc is over TCP alone"
     assert process.running()
     assert "reloaded" not in process.output()
 
