@@ -69,6 +69,7 @@ PathKind kind_of(std::string_view path) {
 }
 
 std::optional<Reason> fault_of(const RawRequest& raw, const Host& host, std::string_view target) {
+  if (raw.overloaded) return Reason::kOverloaded;
   if (host.kind == HostKind::kBad) return Reason::kBadHost;
   if (raw.body_too_large) return Reason::kTooLarge;
   if (!target.starts_with('/')) return Reason::kNotFound;

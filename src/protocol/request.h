@@ -23,6 +23,7 @@ struct RawRequest {
   std::string client;           // REMOTE_ADDR
   bool https = false;           // HTTPS is "on" or "1": the web server spoke TLS
   bool body_too_large = false;  // more than kMaxBody octets
+  bool overloaded = false;      // given up before all of it had come, for want of room
 
   static constexpr std::size_t kMaxBody = std::size_t{64} * 1024;
 };
@@ -64,8 +65,8 @@ struct Request {
   static constexpr std::size_t kMaxTarget =
       2000;  // octets of path and query: what Boulder would follow
 
-  std::optional<Reason>
-      fault;  // kBadHost, kTooLarge, kNotFound, kBadPath or kTooLong, else nothing
+  // kOverloaded, kBadHost, kTooLarge, kNotFound, kBadPath or kTooLong, else nothing.
+  std::optional<Reason> fault;
   Host host;
   std::string sent_host;  // the Host as sent, cut: for the log, nothing else may use it
   std::string method;

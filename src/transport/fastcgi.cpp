@@ -55,6 +55,7 @@ FastCgiServer::FastCgiServer(base::Loop& loop, base::Fd listener, Handlers handl
 
 FastCgiServer::~FastCgiServer() {
   loop_.cancel(retry_timer_);
+  loop_.cancel(trim_timer_);
   for (const Stage& stage : stages_) {
     loop_.cancel(stage.timer);
     for (const Connection& connection : stage.connections) loop_.forget(connection.watch);
@@ -79,13 +80,6 @@ void FastCgiServer::admit(base::Fd fd) {
   start_time(connection);
   // The request is mostly there already: it is then answered without a look at epoll.
   read(connection);
-}
-
-void FastCgiServer::move_to(Position connection, Phase phase) {
-  Connections& to = stages_[phase].connections;
-  to.splice(to.end(), stages_[connection->phase].connections, connection);
-  connection->phase = phase;
-  if (phase != Phase::kHeld) start_time(connection);
 }
 
 void FastCgiServer::start_time(Position connection) {
@@ -210,6 +204,7 @@ void FastCgiServer::read(Position connection) {
 // Waits for more, and sends what is to be replied meanwhile.
 void FastCgiServer::listen(Position connection) {
   if (!send_output(connection)) return;
+  if (!connection->output.empty() && !has_room(connection)) return;
   const std::uint32_t in = connection->deaf ? 0u : std::uint32_t{EPOLLIN};
   wait_for(connection, connection->output.empty() ? in : in | EPOLLOUT);
 }
@@ -235,7 +230,7 @@ bool FastCgiServer::take_octets(Position connection, std::string_view octets) {
       if (connection->phase == Phase::kIdle && reader.has_begun()) {
         move_to(connection, Phase::kReading);
       }
-      return true;
+      return has_room(connection);
     case RequestReader::Status::kRequest:
       connection->body_unread = false;
       hand_on(connection, rest);
@@ -250,7 +245,7 @@ bool FastCgiServer::take_octets(Position connection, std::string_view octets) {
     case RequestReader::Status::kNext:
       connection->unread = rest;
       connection->deaf = true;
-      listen(connection);
+      if (has_room(connection)) listen(connection);
       break;
     case RequestReader::Status::kBad:
       if (const std::string_view foreign = reader.foreign_octets();
@@ -329,7 +324,7 @@ void FastCgiServer::write(Position connection) {
   if (!send_output(connection)) return;
   if (connection->output.empty()) {
     finish(connection);
-  } else {
+  } else if (has_room(connection)) {
     wait_for(connection, EPOLLOUT);
   }
 }
@@ -360,6 +355,7 @@ void FastCgiServer::close(Position connection) {
   const RequestId request = connection->request;
   loop_.forget(connection->watch);
   if (was_held) held_.erase(request);
+  stages_[connection->phase].kept -= connection->kept;
   stages_[connection->phase].connections.erase(connection);
   if (was_held) handlers_.gone(request);
   acceptor_.keep_on();

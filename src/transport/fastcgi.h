@@ -34,6 +34,11 @@ struct FastCgiTimeouts {
 
 class FastCgiServer {
  public:
+  // What all connections of a phase may keep in memory: parts of requests, or of answers that are
+  // not taken. An honest request comes within milliseconds and keeps nothing, so in a crowd the
+  // oldest goes first, with a 503 where its request is known.
+  static constexpr std::size_t kMaxKept = std::size_t{16} * 1024 * 1024;
+
   using RequestId = std::uint64_t;  // never used twice
 
   // Called from the loop. A request is answered with reply(), at once or later; `gone`: the web
@@ -57,6 +62,7 @@ class FastCgiServer {
 
   // So many connections at most are taken out of the kernel's queue before they are read.
   void set_max_unread(std::size_t max_unread) { acceptor_.set_max_waiting(max_unread); }
+  void set_max_kept(std::size_t max_kept) { max_kept_ = max_kept; }
 
   // Takes what already waits to be accepted, then accepts no more, closes what is idle, finishes
   // what has begun; calls `drained` from the loop once no connection is left. The listening socket
@@ -87,6 +93,7 @@ class FastCgiServer {
     base::Loop::WatchId watch = 0;
     RequestId request = 0;
     base::TimePoint deadline;
+    std::size_t kept = 0;  // octets, as counted for its phase
     RequestReader reader;
     std::string unread;  // came behind the request, which is not done yet
     std::string output;  // not yet written
@@ -98,6 +105,7 @@ class FastCgiServer {
     base::Duration limit{};
     Connections connections;
     base::Loop::TimerId timer = 0;
+    std::size_t kept = 0;  // of all its connections
   };
 
   void admit(base::Fd fd);
@@ -118,12 +126,18 @@ class FastCgiServer {
   bool send_output(Position connection);
   void write(Position connection);
   void finish(Position connection);
+  void count_kept(Position connection);
+  bool has_room(Position connection);
+  void refuse(Position connection);
+  void trim_later();
   void close(Position connection);
   void tell_if_drained();
 
   base::Loop& loop_;
   Handlers handlers_;
   base::Loop::TimerId retry_timer_ = 0;  // runs while a connection has no watch
+  std::size_t max_kept_ = kMaxKept;
+  base::Loop::TimerId trim_timer_ = 0;  // runs while there is memory to give back
   bool draining_ = false;
   std::function<void()> drained_;
   RequestId next_request_ = 1;

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "transport/pairs.h"
-
 namespace http01::transport {
 namespace {
 
@@ -22,13 +20,6 @@ constexpr std::size_t two_octets(unsigned char high, unsigned char low) {
   return static_cast<std::size_t>(high) << 8 | low;
 }
 
-template <class Variables>
-bool take_params(std::string_view params, Variables& variables) {
-  return take_pairs(params, [&variables](std::string_view name, std::string_view value) {
-    variables.set(name, value);
-  });
-}
-
 }  // namespace
 
 RequestReader::Progress RequestReader::feed(std::string_view octets) {
@@ -37,6 +28,7 @@ RequestReader::Progress RequestReader::feed(std::string_view octets) {
   while (status_ == Status::kNeedMore && consumed < octets.size()) {
     consumed += step(octets.substr(consumed));
   }
+  if (phase_ == Phase::kParams) params_.compact();
   return {status_, consumed};
 }
 
@@ -126,7 +118,7 @@ RequestReader::Record RequestReader::sort_active(int type, std::size_t length) {
     case Phase::kBegin:
       break;
     case Phase::kParams:
-      expected = type == FCGI_PARAMS && length <= kMaxParams - content_.size();
+      expected = type == FCGI_PARAMS && length <= kMaxParams - params_.size();
       break;
     case Phase::kBody:
       if (restarts(type, length)) {
@@ -171,8 +163,12 @@ void RequestReader::on_content(std::string_view octets) {
     case Record::kOfRequest:
       break;
   }
-  if (phase_ != Phase::kBody) {
+  if (phase_ == Phase::kBegin) {
     content_.append(octets);
+    return;
+  }
+  if (phase_ == Phase::kParams) {
+    params_.append(octets);
     return;
   }
   body_ += octets.size();
@@ -225,14 +221,7 @@ void RequestReader::on_begin() {
 }
 
 void RequestReader::on_params_end() {
-  const bool good = take_params(content_, variables_);
-  if (good && variables_.request.uri.empty()) {
-    PathVariables path;
-    take_params(content_, path);
-    variables_.request.uri = path.uri();
-  }
-  // Swapped, not assigned: a request that is held gives the stream's memory back.
-  std::string().swap(content_);
+  const bool good = params_.finish(variables_);
   phase_ = Phase::kBody;
   if (!good) {
     status_ = Status::kBad;
@@ -253,7 +242,8 @@ void RequestReader::expect_begin() {
   heads_ = 0;
   body_begun_ = false;
   body_ = 0;
-  std::string().swap(content_);
+  content_.clear();
+  params_ = {};
   variables_ = {};
 }
 
@@ -264,6 +254,21 @@ void RequestReader::answered() {
   const bool next = status_ == Status::kNext;
   status_ = Status::kNeedMore;
   if (next) on_header();
+}
+
+bool RequestReader::refuse() {
+  if (phase_ != Phase::kParams && phase_ != Phase::kBody) return false;
+  // For the log, as far as they are there.
+  if (phase_ == Phase::kParams) params_.finish(variables_);
+  variables_.request.overloaded = true;
+  status_ = Status::kBodyTooLarge;
+  return true;
+}
+
+std::size_t RequestReader::kept() const {
+  const protocol::RawRequest& request = variables_.request;
+  return params_.kept() + question_.capacity() + replies_.capacity() + request.uri.capacity() +
+         request.host.capacity() + request.method.capacity() + request.client.capacity();
 }
 
 std::string_view RequestReader::foreign_octets() const {

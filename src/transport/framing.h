@@ -12,6 +12,7 @@
 #include <string_view>
 #include <utility>
 
+#include "transport/params_stream.h"
 #include "transport/replies.h"
 #include "transport/variables.h"
 
@@ -59,6 +60,13 @@ class RequestReader {
 
   // The active request has been answered; the next may begin.
   void answered();
+
+  // Gives up the request that is being read, as after kBodyTooLarge, and marks it as overloaded.
+  // False if none has begun.
+  bool refuse();
+
+  // Octets that are kept of what has not been taken.
+  std::size_t kept() const;
 
   // Whether a part of a request or a record is there.
   bool has_begun() const { return header_size_ > 0 || phase_ != Phase::kBegin; }
@@ -109,7 +117,8 @@ class RequestReader {
   std::size_t body_ = 0;  // octets counted, none kept
   int asides_ = 0;
   std::size_t aside_octets_ = 0;
-  std::string content_;   // of BEGIN_REQUEST, then of the PARAMS stream
+  std::string content_;  // of BEGIN_REQUEST
+  ParamsStream params_;
   std::string question_;  // of GET_VALUES
   std::string replies_;
   CgiVariables variables_;

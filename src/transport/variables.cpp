@@ -1,5 +1,6 @@
 #include "transport/variables.h"
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 
@@ -7,6 +8,12 @@ namespace http01::transport {
 namespace {
 
 using protocol::RawRequest;
+
+// An absolute form has an authority before path and query.
+constexpr std::size_t kMaxUri = 2 * protocol::Request::kMaxTarget;
+constexpr std::size_t kMaxPathPart = protocol::Request::kMaxTarget;
+// Host names, addresses, methods and numbers have fewer.
+constexpr std::size_t kMaxShort = 512;
 
 // Servers that do not know the length of a body set "" or "-1".
 std::optional<std::uint64_t> parse_content_length(std::string_view text) {
@@ -39,30 +46,42 @@ void append_encoded(std::string& out, std::string_view path) {
 
 }  // namespace
 
+std::size_t max_value(std::string_view name) {
+  if (name == "REQUEST_URI") return kMaxUri;
+  return std::ranges::find(PathVariables::kNames, name) == PathVariables::kNames.end()
+             ? kMaxShort
+             : kMaxPathPart;
+}
+
 void CgiVariables::set(std::string_view name, std::string_view value) {
   if (name == "REQUEST_METHOD") {
-    request.method = value;
+    request.method = value.substr(0, kMaxShort);
   } else if (name == "REQUEST_URI") {
-    request.uri = value;
+    if (value.size() > kMaxUri) [[unlikely]] {
+      // Cut, it could be another path.
+      request.uri.assign(kMaxPathPart + 1, '/');
+    } else {
+      request.uri = value;
+    }
   } else if (name == "HTTP_HOST") {
-    request.host = value;
+    request.host = value.substr(0, kMaxShort);
   } else if (name == "REMOTE_ADDR") {
-    request.client = value;
+    request.client = value.substr(0, kMaxShort);
   } else if (name == "HTTPS") {
     request.https = value == "on" || value == "1";
   } else if (name == "CONTENT_LENGTH") {
-    content_length = parse_content_length(value);
+    content_length = parse_content_length(value.substr(0, kMaxShort));
     request.body_too_large = content_length.value_or(0) > RawRequest::kMaxBody;
   }
 }
 
 void PathVariables::set(std::string_view name, std::string_view value) {
   if (name == "SCRIPT_NAME") {
-    script_name = value;
+    script_name = value.substr(0, kMaxPathPart + 1);
   } else if (name == "PATH_INFO") {
-    path_info = value;
+    path_info = value.substr(0, kMaxPathPart + 1);
   } else if (name == "QUERY_STRING") {
-    query = value;
+    query = value.substr(0, kMaxPathPart + 1);
   }
 }
 

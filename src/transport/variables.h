@@ -12,6 +12,10 @@
 
 namespace http01::transport {
 
+// Of the value of this variable no request has more octets that is served, whatever else it has. Of
+// a longer value the beginning is enough.
+std::size_t max_value(std::string_view name);
+
 struct CgiVariables {
   static constexpr std::array kNames{"REQUEST_METHOD", "REQUEST_URI", "HTTP_HOST",
                                      "REMOTE_ADDR",    "HTTPS",       "CONTENT_LENGTH"};
@@ -19,7 +23,8 @@ struct CgiVariables {
   protocol::RawRequest request;                 // body_too_large by what CONTENT_LENGTH says
   std::optional<std::uint64_t> content_length;  // nullopt where it is not known
 
-  // Where a name comes twice the last one counts: a web server's later setting overrides.
+  // Where a name comes twice the last one counts: a web server's later setting overrides. A value
+  // is cut behind max_value() octets, a path in a way that it still is too long.
   void set(std::string_view name, std::string_view value);
 };
 

@@ -30,6 +30,7 @@ Reading read(std::string_view stream, std::size_t chunk) {
     require(progress.consumed <= fed.size(), "more octets read than were there");
     require(progress.status != Status::kNeedMore || progress.consumed == fed.size(),
             "octets left unread");
+    require(reader.kept() < 50'000, "much is kept of what is not a request yet");
     reading.status = progress.status;
     reading.consumed += progress.consumed;
     reading.replies += reader.take_replies();

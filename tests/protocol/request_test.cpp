@@ -252,6 +252,14 @@ BOOST_AUTO_TEST_CASE(a_body_can_be_too_large_for_any_request) {
   BOOST_TEST(fault_word(read_request(Policy(), raw)) == "too-large");
 }
 
+BOOST_AUTO_TEST_CASE(a_request_that_was_given_up_is_overloaded_whatever_came_of_it) {
+  for (RawRequest raw : {raw_request("/"), raw_request("", ""), raw_request("\n", "a_b")}) {
+    raw.overloaded = true;
+    raw.body_too_large = true;
+    BOOST_TEST(fault_word(read_request(Policy(), raw)) == "overloaded");
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_bad_host_is_told_before_a_bad_path_or_body) {
   BOOST_TEST(fault_word(read_request(Policy(), raw_request("*", "a_b.example"))) == "bad-host");
   BOOST_TEST(fault_word(read_request(Policy(), raw_request("/\n", ""))) == "bad-host");

@@ -78,6 +78,28 @@ def test_room_for_all_descriptors_is_made_at_the_start(relay: Relay, descriptors
     assert of_status(relay.process.pid, "FDSize") >= min(descriptors, 3 * HELD_AT_MOST)
 
 
+@pytest.mark.serial
+def test_requests_that_never_end_hold_little_and_their_memory_comes_back(relay: Relay) -> None:
+    """Each with all the parameters that it may have."""
+    pid = relay.process.pid
+    assert relay.challenge("before.kept.test").location == GOOD
+    headers = {f"HTTP_X_{number}": "x" * 1000 for number in range(60)}
+    unfinished = fcgi.whole_request({**fcgi.cgi_variables(CHALLENGE, "a.kept.test"), **headers})[:-32]
+    baseline = of_status(pid, "VmRSS")
+    with Crowd(relay.address) as crowd:
+        for _ in range(2_000):
+            crowd.join(unfinished)
+        wait_until(lambda: descriptors_of(pid) > 2_000, "all to be there", 3)
+        assert relay.challenge("beside.kept.test").location == GOOD
+        held = of_status(pid, "VmRSS") - baseline
+        crowd.read_all(PATIENCE)
+    # 2000 times 60 KB were 120 MB.
+    assert held < 20 * MEGABYTE * SLOWNESS
+    if SLOWNESS == 1:
+        wait_until(lambda: of_status(pid, "VmRSS") < baseline + 6 * MEGABYTE, "the memory to be given back", 5)
+    print(f"2000 unfinished requests: {held / MEGABYTE:.1f} MB, {(of_status(pid, 'VmRSS') - baseline) / MEGABYTE:.1f} after")
+
+
 def hold(crowd: Crowd, count: int, name: str = "drop") -> None:
     """As many clients and domains as it takes to stay below their limits."""
     for number in range(count):

@@ -82,6 +82,50 @@ BOOST_AUTO_TEST_CASE(a_silent_connection_is_closed_when_its_time_is_over) {
   BOOST_TEST(site.seen.empty());
 }
 
+BOOST_AUTO_TEST_CASE(where_there_is_no_room_for_more_the_oldest_unfinished_requests_are_refused) {
+  Site site;
+  site.server->set_max_kept(40'000);
+  const std::string octets = request("/" + std::string(3'000, 'u'));
+  std::vector<Client> slow;
+  for (int i = 0; i < 40; ++i) {
+    slow.push_back(site.connect());
+    slow.back().send(octets.substr(0, 2'000));
+    site.settle();
+  }
+  BOOST_TEST(site.until([&] { return site.seen.size() >= 10; }));
+  for (const auto& seen : site.seen) BOOST_TEST(seen.request.overloaded);
+  BOOST_TEST(site.seen.size() < 39u);
+  BOOST_TEST(site.until([&] { return slow.front().answer().has_value(); }));
+  // One that comes at once keeps nothing.
+  const std::size_t before = site.seen.size();
+  Client honest = site.connect();
+  honest.send(request("/a"));
+  BOOST_TEST(site.answer_to(honest) == "for /a");
+  BOOST_TEST(site.seen.size() == before + 1);
+  // The youngest are left to finish.
+  slow.back().send(std::string_view(octets).substr(2'000));
+  BOOST_TEST(site.until([&] { return slow.back().answer().has_value(); }));
+  BOOST_TEST(!site.seen.back().request.overloaded);
+}
+
+BOOST_AUTO_TEST_CASE(where_there_is_no_room_for_answers_the_oldest_that_is_not_taken_goes) {
+  Site site;
+  site.server->set_max_kept(2'000'000);
+  site.answer_at_once = false;
+  std::vector<Client> deaf;
+  for (int i = 0; i < 4; ++i) {
+    deaf.push_back(site.connect());
+    deaf.back().send(request("/a"));
+    BOOST_TEST(site.until([&] { return site.seen.size() == deaf.size(); }));
+    site.server->reply(site.seen.back().id, std::string(900'000, 'a'));
+  }
+  site.settle();
+  BOOST_TEST(site.server->connections() >= 1u);
+  BOOST_TEST(site.server->connections() < 4u);
+  BOOST_TEST(site.until([&] { return deaf.back().answer().has_value(); }));
+  BOOST_TEST(!deaf.front().answer().has_value());
+}
+
 BOOST_AUTO_TEST_CASE(octets_that_drip_do_not_put_the_end_off) {
   Site site(short_times());
   Client client = site.connect();

@@ -194,10 +194,88 @@ BOOST_AUTO_TEST_CASE(the_variables_may_have_64_kb_in_all) {
   RequestReader reader;
   BOOST_TEST(reader.feed(begin() + params({{"REQUEST_URI", largest}}) + body("")).status ==
              Status::kRequest);
-  BOOST_TEST(reader.take_request().uri == largest);
+  BOOST_TEST(reader.take_request().uri.size() > protocol::Request::kMaxTarget);
   BOOST_TEST(status_of(begin() + params({{"REQUEST_URI", largest + "u"}})) == Status::kBad);
   BOOST_TEST(status_of(begin() + params({{"X", std::string(100'000, 'u')}}, 1, 1000)) ==
              Status::kBad);
+}
+
+// Thousands of connections, each with 64 KB of a request that never ended, took a quarter of a GB.
+BOOST_AUTO_TEST_CASE(of_a_request_in_parts_only_what_counts_is_kept) {
+  std::string others;
+  for (int i = 0; i < 60; ++i) {
+    others += pair("HTTP_X_" + std::to_string(i), std::string(500, 'x'));
+    others += pair(std::string(500, 'N'), std::string(i, 'x'));
+  }
+  const std::string path = "/" + std::string(300, 'u');
+  const std::string before = pair("REQUEST_URI", "/of another") + pair("HTTP_HOST", "example.com");
+  const std::string content =
+      before + others + pair("REQUEST_URI", path) + pair("REMOTE_ADDR", "192.0.2.1");
+  const std::string octets = begin() + stream(4, 1, content, 700) + body("");
+  for (const std::size_t chunk : {std::size_t{1}, std::size_t{1000}, std::size_t{16'384}}) {
+    RequestReader reader;
+    Status status = Status::kNeedMore;
+    std::size_t most = 0;
+    for (std::size_t at = 0; at < octets.size(); at += chunk) {
+      status = reader.feed(std::string_view(octets).substr(at, chunk)).status;
+      most = std::max(most, reader.kept());
+    }
+    BOOST_TEST(status == Status::kRequest);
+    BOOST_TEST(most < 8'000u, chunk << ": " << most);
+    const protocol::RawRequest request = reader.take_request();
+    BOOST_TEST(request.uri == path);
+    BOOST_TEST(request.host == "example.com");
+    BOOST_TEST(request.client == "192.0.2.1");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(of_the_variables_that_count_no_more_is_kept_than_any_request_may_have) {
+  for (const std::size_t chunk : {std::size_t{100}, std::size_t{16'384}}) {
+    std::string content;
+    for (const char* name : CgiVariables::kNames) content += pair(name, std::string(4'500, '1'));
+    for (const char* name : PathVariables::kNames) content += pair(name, std::string(4'500, 'p'));
+    RequestReader reader;
+    std::size_t most = 0;
+    for (std::string_view rest = content; !rest.empty();
+         rest.remove_prefix(std::min(chunk, rest.size()))) {
+      reader.feed((rest.size() == content.size() ? begin() : "") +
+                  record(4, 1, std::string(rest.substr(0, chunk))));
+      most = std::max(most, reader.kept());
+    }
+    BOOST_TEST(most < 40'000u, chunk << ": " << most);
+    BOOST_TEST(reader.feed(record(4, 1, "")).status == Status::kBodyTooLarge);
+    const protocol::RawRequest request = reader.take_request();
+    // Too long, and not another path.
+    BOOST_TEST(request.uri.size() > protocol::Request::kMaxTarget);
+    BOOST_TEST(request.host.size() == 512u);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_stream_that_ends_within_a_pair_is_bad_though_its_beginning_is_not_kept) {
+  const std::string content = pair("HTTP_X", std::string(9'000, 'x'));
+  for (const std::size_t left : {std::size_t{1}, std::size_t{5'000}}) {
+    RequestReader reader;
+    const std::string part = content.substr(0, content.size() - left);
+    reader.feed(begin() + record(4, 1, part.substr(0, 3'000)));
+    reader.feed(record(4, 1, part.substr(3'000)));
+    BOOST_TEST(reader.feed(record(4, 1, "")).status == Status::kBad, left);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_request_that_is_given_up_is_marked_and_has_what_was_there) {
+  RequestReader silent;
+  BOOST_TEST(!silent.refuse());
+  silent.feed(begin().substr(0, 9));
+  BOOST_TEST(!silent.refuse());
+  for (const std::size_t missing : {1, 8, 9, 20}) {
+    RequestReader reader;
+    const std::string octets = request("/");
+    reader.feed(octets.substr(0, octets.size() - missing));
+    BOOST_TEST(reader.refuse());
+    const protocol::RawRequest request = reader.take_request();
+    BOOST_TEST(request.overloaded);
+    BOOST_TEST(request.uri == "/");
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_body_may_have_64_kb) {
