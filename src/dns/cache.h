@@ -24,7 +24,7 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "dns/keyed_hash.h"
+#include "base/keyed_hash.h"
 #include "dns/settings.h"
 #include "protocol/answer.h"
 
@@ -113,7 +113,7 @@ class Cache {
 
   CacheSettings settings_;
   std::uint64_t max_bytes_ = 0;
-  KeyedHash hash_;
+  base::KeyedHash hash_ = base::KeyedHash::of_process();
   // Open addressing with linear probing. The size is a power of two; at most half are taken.
   Slots slots_;
   Link order_{&order_, &order_};

@@ -17,9 +17,9 @@
 #include "base/loop.h"
 #include "dns/cache.h"
 #include "dns/exchange.h"
-#include "dns/keyed_hash.h"
 #include "dns/message.h"
 #include "dns/query.h"
+#include "dns/question_hash.h"
 #include "dns/random.h"
 #include "dns/resolv_conf.h"
 #include "dns/resolver.h"
@@ -117,7 +117,7 @@ class Engine final : public Resolver {
   ResolvConf resolv_conf_;
   std::vector<base::Endpoint> endpoints_;  // of servers_
   Servers servers_;
-  std::unordered_map<protocol::Question, std::unique_ptr<Lookup>, KeyedHash> lookups_;
+  std::unordered_map<protocol::Question, std::unique_ptr<Lookup>, QuestionHash> lookups_;
   std::deque<protocol::Question> overdue_;  // which are to be sent again, in that order
   base::Loop::TimerId overdue_timer_ = 0;
   std::deque<Delivery> deliveries_;

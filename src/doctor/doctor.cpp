@@ -102,7 +102,7 @@ struct Doctor::Examination {
   protocol::Answers unchecked;  // of what failed, without DNSSEC validation
   std::vector<Question> asked;  // of the resolver that serves, in order
   std::vector<Waiting> waiting;
-  std::unordered_map<Question, Provenance> provenance;
+  std::unordered_map<Question, Provenance, dns::QuestionHash> provenance;
   base::TimePoint begun;
   base::Loop::TimerId deadline = 0;
   bool decided = false;

@@ -15,6 +15,7 @@
 #include "base/loop.h"
 #include "config/config.h"
 #include "dns/engine.h"
+#include "dns/question_hash.h"
 #include "doctor/evidence.h"
 #include "relay/relay.h"
 
@@ -88,7 +89,7 @@ class Doctor final : private dns::Engine::Observer {
     base::Duration took;
   };
   // Of look-ups that have just ended, until those who wait have been told.
-  std::unordered_map<protocol::Question, Provenance> provenance_;
+  std::unordered_map<protocol::Question, Provenance, dns::QuestionHash> provenance_;
 };
 
 }  // namespace http01::doctor

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/enum.h"
+#include "base/keyed_hash.h"
 #include "protocol/decide.h"
 
 namespace http01 {
@@ -55,7 +56,9 @@ class Attempts {
   std::optional<Attempt> take_oldest();
 
  private:
-  std::unordered_map<std::string, Attempt> open_;  // by host and token
+  using Open = std::unordered_map<std::string, Attempt, base::KeyedHash>;
+
+  Open open_ = Open(0, base::KeyedHash::of_process());  // by host and token
   std::deque<std::pair<base::TimePoint, std::string>> order_;
 };
 

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "base/ip_address.h"
-#include "dns/keyed_hash.h"
+#include "base/keyed_hash.h"
 #include "dns/random.h"
 
 namespace http01 {
@@ -58,7 +58,7 @@ std::uint64_t RecentChecks::entry_of(std::string_view client, std::uint64_t mill
   std::uint64_t network = kNoNetwork;
   if (const auto octets = network_of(client)) {
     const std::uint64_t own = key();
-    network = std::max<std::uint64_t>(dns::KeyedHash({own, ~own}).of(*octets) & kNetworkMask, 1);
+    network = std::max<std::uint64_t>(base::KeyedHash({own, ~own}).of(*octets) & kNetworkMask, 1);
   }
   return milliseconds << kNetworkBits | network;
 }

@@ -127,11 +127,3 @@ class Answers {
 };
 
 }  // namespace http01::protocol
-
-template <>
-struct std::hash<http01::protocol::Question> {
-  std::size_t operator()(const http01::protocol::Question& question) const noexcept {
-    return std::hash<http01::protocol::Name>{}(question.name) * 31 +
-           static_cast<std::size_t>(question.type);
-  }
-};

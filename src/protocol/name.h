@@ -66,10 +66,3 @@ class Name {
 std::optional<Name> join(const Name& prefix, const Name& name);
 
 }  // namespace http01::protocol
-
-template <>
-struct std::hash<http01::protocol::Name> {
-  std::size_t operator()(const http01::protocol::Name& name) const noexcept {
-    return std::hash<std::string>{}(name.labels());
-  }
-};

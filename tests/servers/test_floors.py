@@ -29,6 +29,7 @@ def floors(directory: Path) -> subprocess.CompletedProcess[str]:
         ("misc/new.h", "#pragma once", "misc/new.h is in no room"),
         ("base/deep/new.h", "#pragma once", "base/deep/new.h is in no room"),
         ("pages/pages.cpp", "\n" * 400, "more than 400"),
+        ("relay/relay.cpp", "std::unordered_map<std::string, int> per_name;", "needs base/keyed_hash.h"),
     ],
 )
 def test_a_rule_that_is_broken_is_named(tmp_path: Path, file: str, line: str, fault: str) -> None:

@@ -1,15 +1,13 @@
-#include "dns/keyed_hash.h"
+#include "base/keyed_hash.h"
 
-#include <algorithm>
+#include <unistd.h>
+
 #include <bit>
 #include <cerrno>
 #include <cstring>
-#include <string>
 #include <system_error>
 
-#include "dns/random.h"
-
-namespace http01::dns {
+namespace http01::base {
 namespace {
 
 struct State {
@@ -46,12 +44,15 @@ std::uint64_t load(std::span<const std::uint8_t> octets) {
 
 }  // namespace
 
+const KeyedHash& KeyedHash::of_process() {
+  static const KeyedHash kHash;
+  return kHash;
+}
+
 KeyedHash::KeyedHash() : key_{} {
-  std::array<std::uint8_t, sizeof(Key)> octets;
-  if (!random_octets(octets)) {
+  if (::getentropy(key_.data(), sizeof key_) != 0) {
     throw std::system_error(errno, std::generic_category(), "random octets");
   }
-  std::memcpy(key_.data(), octets.data(), octets.size());
 }
 
 std::uint64_t KeyedHash::of(std::span<const std::uint8_t> octets) const {
@@ -75,13 +76,8 @@ std::uint64_t KeyedHash::of(std::span<const std::uint8_t> octets) const {
   return state.a ^ state.b ^ state.c ^ state.d;
 }
 
-std::size_t KeyedHash::operator()(const protocol::Question& question) const {
-  std::array<std::uint8_t, protocol::Name::kMaxWireOctets + 2> octets;
-  const std::string& labels = question.name.labels();
-  auto end = std::copy(labels.begin(), labels.end(), octets.begin());
-  *end++ = static_cast<std::uint8_t>(static_cast<std::uint16_t>(question.type) >> 8);
-  *end++ = static_cast<std::uint8_t>(question.type);
-  return of({octets.begin(), end});
+std::size_t KeyedHash::operator()(std::string_view text) const {
+  return of({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
 }
 
-}  // namespace http01::dns
+}  // namespace http01::base
