@@ -243,7 +243,7 @@ void RequestReader::expect_begin() {
   body_begun_ = false;
   body_ = 0;
   content_.clear();
-  params_ = {};
+  params_.clear();
   variables_ = {};
 }
 

@@ -43,14 +43,10 @@ bool take_params(std::string_view params, Variables& variables) {
 
 }  // namespace
 
-void ParamsStream::append(std::string_view octets) {
-  size_ += octets.size();
-  if (skip_ > 0) [[unlikely]] {
-    const std::size_t skipped = std::min(skip_, octets.size());
-    skip_ -= skipped;
-    octets.remove_prefix(skipped);
-  }
-  content_.append(octets);
+void ParamsStream::skip(std::string_view& octets) {
+  const std::size_t skipped = std::min(skip_, octets.size());
+  skip_ -= skipped;
+  octets.remove_prefix(skipped);
 }
 
 // Each pair that has come and counts, the last one of a name, and behind them what has come of the
@@ -87,14 +83,18 @@ void ParamsStream::drop_others() {
 }
 
 bool ParamsStream::finish(CgiVariables& variables) {
-  const ParamsStream whole = std::exchange(*this, {});
-  if (!take_params(whole.content_, variables)) return false;
+  std::string content;
+  content.swap(content_);
+  size_ = 0;
+  compact_at_ = kSlack;
+  const bool whole = std::exchange(skip_, 0) == 0;
+  if (!take_params(content, variables)) return false;
   if (variables.request.uri.empty()) {
     PathVariables path;
-    take_params(whole.content_, path);
+    take_params(content, path);
     variables.request.uri = path.uri();
   }
-  return whole.skip_ == 0;
+  return whole;
 }
 
 }  // namespace http01::transport

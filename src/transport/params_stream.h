@@ -13,7 +13,12 @@ namespace http01::transport {
 
 class ParamsStream {
  public:
-  void append(std::string_view octets);
+  void append(std::string_view octets) {
+    size_ += octets.size();
+    if (skip_ > 0) [[unlikely]]
+      skip(octets);
+    content_.append(octets);
+  }
   // To be called where more octets are waited for.
   void compact() {
     if (content_.size() >= compact_at_) drop_others();
@@ -28,7 +33,12 @@ class ParamsStream {
   // not end within the stream.
   bool finish(CgiVariables& variables);
 
+  void clear() {
+    if (size_ != 0) *this = {};
+  }
+
  private:
+  void skip(std::string_view& octets);
   void drop_others();
 
   // Small enough not to matter, large enough that it is seldom looked at.

@@ -25,6 +25,19 @@ std::optional<std::uint64_t> parse_content_length(std::string_view text) {
   return length;
 }
 
+// Not inlined, so that the many variables that do not count cost a comparison and no more.
+[[gnu::noinline]] void keep(std::string& variable, std::string_view value, std::size_t max) {
+  variable = value.substr(0, max);
+}
+
+[[gnu::noinline]] void keep_uri(std::string& uri, std::string_view value) {
+  if (value.size() > kMaxUri) {
+    uri.assign(kMaxPathPart + 1, '/');  // cut, it could be another path
+  } else {
+    uri = value;
+  }
+}
+
 // What a path cannot contain as itself was sent as "%25", "%3F" or "%23".
 void append_encoded(std::string& out, std::string_view path) {
   for (const char octet : path) {
@@ -53,20 +66,15 @@ std::size_t max_value(std::string_view name) {
              : kMaxPathPart;
 }
 
-void CgiVariables::set(std::string_view name, std::string_view value) {
+void CgiVariables::set_known(std::string_view name, std::string_view value) {
   if (name == "REQUEST_METHOD") {
-    request.method = value.substr(0, kMaxShort);
+    keep(request.method, value, kMaxShort);
   } else if (name == "REQUEST_URI") {
-    if (value.size() > kMaxUri) [[unlikely]] {
-      // Cut, it could be another path.
-      request.uri.assign(kMaxPathPart + 1, '/');
-    } else {
-      request.uri = value;
-    }
+    keep_uri(request.uri, value);
   } else if (name == "HTTP_HOST") {
-    request.host = value.substr(0, kMaxShort);
+    keep(request.host, value, kMaxShort);
   } else if (name == "REMOTE_ADDR") {
-    request.client = value.substr(0, kMaxShort);
+    keep(request.client, value, kMaxShort);
   } else if (name == "HTTPS") {
     request.https = value == "on" || value == "1";
   } else if (name == "CONTENT_LENGTH") {
@@ -77,11 +85,11 @@ void CgiVariables::set(std::string_view name, std::string_view value) {
 
 void PathVariables::set(std::string_view name, std::string_view value) {
   if (name == "SCRIPT_NAME") {
-    script_name = value.substr(0, kMaxPathPart + 1);
+    keep(script_name, value, kMaxPathPart + 1);
   } else if (name == "PATH_INFO") {
-    path_info = value.substr(0, kMaxPathPart + 1);
+    keep(path_info, value, kMaxPathPart + 1);
   } else if (name == "QUERY_STRING") {
-    query = value.substr(0, kMaxPathPart + 1);
+    keep(query, value, kMaxPathPart + 1);
   }
 }
 

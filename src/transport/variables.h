@@ -25,7 +25,19 @@ struct CgiVariables {
 
   // Where a name comes twice the last one counts: a web server's later setting overrides. A value
   // is cut behind max_value() octets, a path in a way that it still is too long.
-  void set(std::string_view name, std::string_view value);
+  void set(std::string_view name, std::string_view value) {
+    // Of the thirty variables of a request most are no name's size.
+    if (name.size() < 32 && (kSizes >> name.size() & 1) != 0) set_known(name, value);
+  }
+
+ private:
+  static constexpr std::uint32_t kSizes = [] {
+    std::uint32_t sizes = 0;
+    for (const std::string_view name : kNames) sizes |= std::uint32_t{1} << name.size();
+    return sizes;
+  }();
+
+  void set_known(std::string_view name, std::string_view value);
 };
 
 // The variables that name the path where a web server sets no REQUEST_URI, or an empty one. The
