@@ -81,7 +81,7 @@ class Cache {
   // Takes nothing of the memory that operator new has in reserve (base/memory_reserve.h).
   template <typename T>
   struct Allocator {
-    using value_type = T;
+    using value_type = T;  // NOLINT(readability-identifier-naming): the library's name
     T* allocate(std::size_t count) {
       void* const memory = std::malloc(count * sizeof(T));
       if (memory == nullptr) throw std::bad_alloc();
