@@ -89,7 +89,7 @@ def test_requests_that_never_end_hold_little_and_their_memory_comes_back(relay: 
     with Crowd(relay.address) as crowd:
         for _ in range(2_000):
             crowd.join(unfinished)
-        wait_until(lambda: descriptors_of(pid) > 2_000, "all to be there", 3)
+        wait_until(lambda: len(descriptors_of(pid)) > 2_000, "all to be there", 3)
         assert relay.challenge("beside.kept.test").location == GOOD
         held = of_status(pid, "VmRSS") - baseline
         crowd.read_all(PATIENCE)
