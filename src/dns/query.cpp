@@ -26,7 +26,7 @@ Next Query::on_packet(Bytes packet, TimePoint now) {
   ParsedReply reply = parse_reply(packet, question_, id_);
   if (reply.verdict == Verdict::kForeign) {
     // RFC 5452 4: an attacker who cannot see the id may try many. A connection takes more.
-    if (tcp_ || ++foreign_ < kMaxForeign || state().moved_to_tcp) return Wait{};
+    if (tcp_ || ++foreign_ < kMaxForeign || state().moved_to_tcp || now >= deadline_) return Wait{};
     state().moved_to_tcp = true;
     return ask(true, edns_, Why::kForgeries, now);
   }
@@ -161,6 +161,7 @@ Next Query::ask_over_udp(TimePoint now) {
 }
 
 Next Query::ask(bool tcp, bool edns, Why why, TimePoint now) {
+  if (now >= deadline_) return so_far();
   tcp_ = tcp;
   edns_ = edns;
   why_ = why;
@@ -176,7 +177,7 @@ Next Query::ask(bool tcp, bool edns, Why why, TimePoint now) {
 }
 
 Next Query::next_try(TimePoint now) {
-  if (is_last_try() || now >= deadline_) return so_far();
+  if (is_last_try()) return so_far();
   ++tries_;
   waits_out_error_ = false;
   server_ = (server_ + 1) % servers_.size();

@@ -125,6 +125,16 @@ BOOST_AUTO_TEST_CASE(no_try_goes_beyond_the_deadline) {
   BOOST_TEST(story.timeout(4000ms) == "timeout");
 }
 
+// Found by fuzzing.
+BOOST_AUTO_TEST_CASE(at_the_deadline_nothing_is_sent_any_more) {
+  for (const std::uint16_t flags : {kFormErr, kTruncated, kServFail}) {
+    Story story;
+    story.start(0ms);
+    BOOST_TEST(story.packet(4000ms, reply(101, flags)) ==
+               (flags == kServFail ? "failure" : "timeout"));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_late_answer_to_an_earlier_try_is_foreign) {
   Story story;
   story.start(0ms);
