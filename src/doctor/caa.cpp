@@ -64,13 +64,16 @@ bool allows_http01(std::string_view methods) {
 
 CaaVerdict judge_records(const std::vector<CaaRecord>& records, std::string_view ca,
                          CaaResult& result) {
+  // RFC 8659 4.1: whatever else is allowed, and wherever it is among the records.
+  if (std::ranges::any_of(records, [](const CaaRecord& record) {
+        return record.critical && std::ranges::find(kKnownTags, record.tag) == kKnownTags.end();
+      })) {
+    return CaaVerdict::kCritical;
+  }
   bool any_issue = false;
   bool named = false;
   bool by_method = false;
   for (const CaaRecord& record : records) {
-    if (record.critical && std::ranges::find(kKnownTags, record.tag) == kKnownTags.end()) {
-      return CaaVerdict::kCritical;
-    }
     if (record.tag == "issuewild") {
       result.issuewild_would |= base::equal_ignoring_case(read_issue(record.value).ca, ca);
     }

@@ -27,6 +27,8 @@ BOOST_AUTO_TEST_CASE(caa_records_and_what_they_allow) {
            {{{false, "issue", "letsencrypt.org; nonsense"}}, "fault caa-forbids"},
            {{{false, "issue", ";"}, {false, "issuewild", "letsencrypt.org"}}, "fault caa-forbids"},
            {{{true, "tbs", "x"}}, "fault caa-forbids"},
+           // Be it behind one that allows.
+           {{{false, "issue", "letsencrypt.org"}, {true, "tbs", "x"}}, "fault caa-forbids"},
            {{{false, "tbs", "x"}}, ""},
            {{{true, "issue", "letsencrypt.org"}}, ""},
            {{{false, "issue", "letsencrypt.org;validationmethods=dns-01"}}, "fault caa-method"},

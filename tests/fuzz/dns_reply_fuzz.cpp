@@ -23,8 +23,8 @@ Question repeated_question(std::string_view packet) {
   Input input(packet.substr(std::min(kHeader, packet.size())));
   const protocol::Name name = input.name();
   const std::size_t wanted = input.number(2);
-  for (const RecordType type :
-       {RecordType::kA, RecordType::kNs, RecordType::kCname, RecordType::kSoa, RecordType::kAaaa}) {
+  for (const RecordType type : {RecordType::kA, RecordType::kNs, RecordType::kCname,
+                                RecordType::kSoa, RecordType::kAaaa, RecordType::kCaa}) {
     if (static_cast<std::size_t>(type) == wanted) return {name, type};
   }
   return {name, RecordType::kTxt};
