@@ -71,7 +71,11 @@ def test_any_token_of_the_alphabet_is_passed_on(web: Lighttpd, token: str) -> No
         "upper.example.test",  # upper-case app id
         "spf-too.example.test",  # another TXT record beside the app address
         "junk-too.example.test",
+        "port-signed.example.test",
+        "port-leading-zeros.example.test",
         "strings.example.test",  # one record of two strings
+        "first-string.example.test",  # and junk in the second
+        "two-ports.example.test",  # of one app: the target has none
         "legacy.example.test",
         "both.example.test",  # the exact name wins over the legacy one
         "delegated.example.test",  # the TXT record is behind an alias
@@ -113,6 +117,7 @@ def test_the_status_is_configurable(start_relay: RelayFactory, status: int) -> N
     [
         ("https://{app_id}-{port}s.{gateway}", "app.example.test", f"https://{APP_ID}-443s.{GATEWAY}"),
         ("https://{app_id}-{port}s.{gateway}", "port80.example.test", f"https://{APP_ID}-80s.{GATEWAY}"),
+        ("https://{app_id}-{port}s.{gateway}", "first-string.example.test", f"https://{APP_ID}-443s.{GATEWAY}"),
         # No gateway in the template: a domain without CNAME will do, the TXT record stays necessary.
         ("https://{domain}", "no-cname.example.test", "https://no-cname.example.test"),
         ("https://{domain}", "no-txt.example.test", None),

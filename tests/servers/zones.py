@@ -26,8 +26,9 @@ MALFORMED = {
     "port-65536": f"{APP_ID}:65536",
     "port-name": f"{APP_ID}:http",
     "port-negative": f"{APP_ID}:-1",
-    "port-signed": f"{APP_ID}:+443",
-    "port-leading-zero": f"{APP_ID}:0443",
+    "port-plus-alone": f"{APP_ID}:+",
+    "port-two-pluses": f"{APP_ID}:++443",
+    "port-zeros": f"{APP_ID}:+000",
     "port-space": f"{APP_ID}: 443",
     "leading-space": f" {APP_ID}:443",
     "trailing-space": f"{APP_ID}:443 ",
@@ -60,8 +61,12 @@ EXAMPLE = "\n".join(
         domain("junk-too", "junk", f"{APP_ID}:443"),
         domain("ambiguous", f"{APP_ID}:443", f"{OTHER_APP_ID}:443"),
         domain("two-ports", f"{APP_ID}:443", f"{APP_ID}:80"),
-        # Two strings of one record are one text.
+        # The gateway's parser takes these.
+        domain("port-signed", f"{APP_ID}:+443"),
+        domain("port-leading-zeros", f"{APP_ID}:000000443"),
+        # Two strings of one record are one text; where that is no app address, the first string is the record.
         f'strings CNAME _.{GATEWAY}.\n_dstack-app-address.strings TXT "{APP_ID}:" "443"',
+        f'first-string CNAME _.{GATEWAY}.\n_dstack-app-address.first-string TXT "{APP_ID}:+0443" "junk"',
         # The older name of the record.
         f'legacy CNAME _.{GATEWAY}.\n_tapp-address.legacy TXT "{APP_ID}:80"',
         f'both CNAME _.{GATEWAY}.\n_tapp-address.both TXT "{OTHER_APP_ID}:80"',
