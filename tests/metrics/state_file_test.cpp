@@ -59,6 +59,21 @@ BOOST_AUTO_TEST_CASE(a_new_file_is_zeros_and_what_is_counted_stays) {
   BOOST_TEST(directory.entries() == 1);
 }
 
+// Counters for everybody to write would be counters to lie with.
+BOOST_AUTO_TEST_CASE(a_new_file_is_for_owner_and_group_whatever_the_umask) {
+  const Directory directory;
+  for (const mode_t mask : {0u, 0022u, 0077u}) {
+    const std::string path = directory.file(std::to_string(mask).c_str());
+    const mode_t before = ::umask(mask);
+    const bool is_open = bool(StateFile::open(path, 4096, 1));
+    ::umask(before);
+    struct stat file {};
+    BOOST_TEST(is_open);
+    BOOST_REQUIRE(::stat(path.c_str(), &file) == 0);
+    BOOST_TEST((file.st_mode & 07777) == 0660u);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_state_file_of_another_layout_or_size_is_replaced) {
   const Directory directory;
   const std::string path = directory.file("state");
