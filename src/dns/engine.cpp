@@ -33,47 +33,7 @@ Answer to_leaver(const Answer& answer) {
   return answer.outcome == Outcome::kFailure ? answer : answer_of(Outcome::kTimeout);
 }
 
-// What came was not the server's, but enough of it to try TCP.
-bool flees_forgeries(const Send& asked, const Next& next) {
-  const Send* const send = std::get_if<Send>(&next);
-  return send && send->why == Send::Why::kForgeries && !asked.tcp;
-}
-
-std::vector<Query::Server> plan_of(const std::vector<Servers::Choice>& servers) {
-  std::vector<Query::Server> plan;
-  plan.reserve(servers.size());
-  for (const Servers::Choice& server : servers) plan.push_back(server.how);
-  return plan;
-}
-
 }  // namespace
-
-// Has its own copy of all it was begun with, so that a reload of other settings leaves it alone.
-struct Engine::Lookup {
-  Lookup(base::Loop& loop, Question asked, std::vector<Servers::Choice> choice,
-         const Settings& settings, Ids& ids)
-      : question(std::move(asked)),
-        servers(std::move(choice)),
-        query(question, {plan_of(servers), settings.timeout, settings.attempts, settings.deadline},
-              ids),
-        started(loop.now()),
-        exchange(loop) {}
-
-  const base::Endpoint& server() const { return servers[current->server].endpoint; }
-
-  Question question;
-  std::vector<Servers::Choice> servers;
-  Query query;
-  TimePoint started;
-  std::optional<Send> current;
-  TimePoint sent;
-  Exchange exchange;
-  base::Loop::TimerId timer = 0;
-  bool overdue = false;
-  bool keep = false;      // the answer, in the cache
-  bool outdated = false;  // begun with servers that are no longer used
-  std::vector<Waiter> waiters;
-};
 
 Engine::Engine(base::Loop& loop, Settings settings, const CacheSettings& cache_settings,
                Observer* observer, std::string resolv_conf)
@@ -114,7 +74,7 @@ void Engine::use_servers(const std::vector<base::Endpoint>& endpoints, bool tcp_
   endpoints_ = endpoints;
   cache_.reset(cache_settings_);
   for (const auto& [question, lookup] : lookups_) {
-    lookup->exchange.close();
+    close_sockets(*lookup);
     lookup->outdated = true;
     loop_.cancel(lookup->timer);
     lookup->timer = 0;
@@ -164,6 +124,9 @@ Answer Engine::leave(const Question& question, Ticket ticket) {
 }
 
 void Engine::start(const Question& question, std::vector<Waiter> waiters, bool keep) {
+  if (lookups_.size() + firsts_ >= max_sockets_ && firsts_ != 0) {
+    for (const auto& [other, lookup] : lookups_) close_first(*lookup);
+  }
   if (settings_.servers.empty() && resolv_conf_.refresh(loop_.now())) {
     use_servers(resolv_conf_.servers(), resolv_conf_.tcp_alone());
   }
@@ -184,7 +147,9 @@ void Engine::start(const Question& question, std::vector<Waiter> waiters, bool k
 // Takes a look-up out of the table that cannot go on. Who waits for it is not told.
 void Engine::discard(const Question& question) {
   const auto lookup = lookups_.extract(question);
-  if (lookup) loop_.cancel(lookup.mapped()->timer);
+  if (!lookup) return;
+  loop_.cancel(lookup.mapped()->timer);
+  close_sockets(*lookup.mapped());
 }
 
 // Does what the query says until there is something to wait for, or an end. The look-up may be gone
@@ -204,7 +169,7 @@ void Engine::advance(Lookup& lookup, Next next) {
         finish(lookup, answer_of(Outcome::kOverloaded));
         return;
       case Exchange::Opened::kFailed:
-        next = give_up_server(lookup, lookup.exchange.cause());
+        next = give_up_server(lookup, lookup.exchange().cause());
         break;
     }
   }
@@ -212,6 +177,7 @@ void Engine::advance(Lookup& lookup, Next next) {
 }
 
 Exchange::Opened Engine::transmit(Lookup& lookup, const Send& order) {
+  keep_or_close_first(lookup, order);
   lookup.current = order;
   // An id that could be guessed is never sent.
   if (ids_.take_refusal()) return Exchange::Opened::kNoSocket;
@@ -219,7 +185,7 @@ Exchange::Opened Engine::transmit(Lookup& lookup, const Send& order) {
   lookup.overdue = false;
   try {
     set_timer(lookup, order.until);
-    return lookup.exchange.open(
+    return lookup.exchange().open(
         lookup.server(), order.tcp,
         make_query(lookup.question, order.id, order.edns, settings_.checking),
         [this, &lookup](std::uint32_t) { on_ready(lookup); });
@@ -228,14 +194,56 @@ Exchange::Opened Engine::transmit(Lookup& lookup, const Send& order) {
   }
 }
 
+// A second socket for a look-up only while there are plenty.
+void Engine::keep_or_close_first(Lookup& lookup, const Send& order) {
+  if (!order.first) return close_first(lookup);
+  if (lookup.first || order.first != lookup.current->id) return;
+  if (lookups_.size() + firsts_ >= max_sockets_ / 2) return;
+  lookup.first = lookup.current;
+  lookup.slot = 1 - lookup.slot;
+  ++firsts_;
+}
+
+void Engine::close_first(Lookup& lookup) {
+  if (!lookup.first) return;
+  lookup.first.reset();
+  lookup.first_exchange().close();
+  --firsts_;
+}
+
+void Engine::close_sockets(Lookup& lookup) {
+  lookup.exchange().close();
+  close_first(lookup);
+}
+
+// Returns whether the look-up has ended.
+bool Engine::take_late_answer(Lookup& lookup) {
+  for (int i = 0; lookup.first && i < kMessagesPerTurn; ++i) {
+    const Exchange::Received received = lookup.first_exchange().receive(buffer_);
+    if (received.what == Exchange::Received::What::kNothing) break;
+    if (received.what == Exchange::Received::What::kMessage) {
+      const Next next = lookup.query.on_late_packet(received.message);
+      if (const Answer* const answer = std::get_if<Answer>(&next)) {
+        servers_.answered(lookup.server(), *lookup.first, true, lookup.started, loop_.now());
+        finish(lookup, *answer);
+        return true;
+      }
+      if (lookup.query.listens_to_first()) continue;
+    }
+    close_first(lookup);
+  }
+  return false;
+}
+
 void Engine::set_timer(Lookup& lookup, TimePoint until) {
   const auto timer = loop_.at(until, [this, &lookup] { run_out(lookup); });
   loop_.cancel(std::exchange(lookup.timer, timer));
 }
 
 void Engine::on_ready(Lookup& lookup) {
+  if (take_late_answer(lookup)) return;
   for (int i = 0; i < kMessagesPerTurn; ++i) {
-    const Exchange::Received received = lookup.exchange.receive(buffer_);
+    const Exchange::Received received = lookup.exchange().receive(buffer_);
     switch (received.what) {
       case Exchange::Received::What::kNothing:
         return;
@@ -248,7 +256,7 @@ void Engine::on_ready(Lookup& lookup) {
       case Exchange::Received::What::kMessage: {
         Next next = lookup.query.on_packet(received.message, loop_.now());
         if (std::holds_alternative<Wait>(next)) continue;
-        if (!flees_forgeries(*lookup.current, next)) learn(lookup, next);
+        if (!lookup.flees_forgeries(next)) learn(lookup, next);
         advance(lookup, std::move(next));
         return;
       }
@@ -265,7 +273,7 @@ void Engine::learn(const Lookup& lookup, const Next& next) {
 }
 
 Next Engine::give_up_server(Lookup& lookup, protocol::Cause cause) {
-  lookup.exchange.close();
+  lookup.exchange().close();
   // A server that cannot be reached over TCP may be well over UDP.
   if (!lookup.current->tcp || lookup.servers[lookup.current->server].how.tcp_alone) {
     servers_.errored(lookup.server(), loop_.now());
@@ -353,7 +361,7 @@ void Engine::end(Lookup& ended, const Answer& answer) {
   const auto lookup = lookups_.extract(ended.question);
   Lookup& own = *lookup.mapped();
   loop_.cancel(own.timer);
-  own.exchange.close();
+  close_sockets(own);
   if (!own.waiters.empty()) {
     std::ranges::reverse(own.waiters);
     deliver({own.question, answer, std::move(own.waiters)});

@@ -17,6 +17,7 @@
 #include "base/loop.h"
 #include "dns/cache.h"
 #include "dns/exchange.h"
+#include "dns/lookup.h"
 #include "dns/message.h"
 #include "dns/query.h"
 #include "dns/question_hash.h"
@@ -45,7 +46,8 @@ class Engine final : public Resolver {
     ~Observer() = default;
   };
 
-  // A look-up has one socket at a time. Within the 28 000 ports that the kernel has to give.
+  // A look-up has one socket, and while there are plenty a second one for its first packet. Within
+  // the 28 000 ports that the kernel has to give.
   static constexpr std::size_t kDefaultMaxSockets = 8192;
 
   // The observer, if any, must outlive the engine. `resolv_conf` is read if the settings name no
@@ -74,12 +76,6 @@ class Engine final : public Resolver {
   std::size_t cache_entries() const { return cache_.size(); }
 
  private:
-  struct Waiter {
-    Ticket ticket;
-    Asker* asker;
-    base::TimePoint joined;
-  };
-  struct Lookup;
   // An answer on its way to those who waited for it.
   struct Delivery {
     protocol::Question question;
@@ -93,6 +89,10 @@ class Engine final : public Resolver {
   void discard(const protocol::Question& question);
   void advance(Lookup& lookup, Next next);
   Exchange::Opened transmit(Lookup& lookup, const Send& order);
+  void keep_or_close_first(Lookup& lookup, const Send& order);
+  void close_first(Lookup& lookup);
+  void close_sockets(Lookup& lookup);
+  bool take_late_answer(Lookup& lookup);
   void set_timer(Lookup& lookup, base::TimePoint until);
   void on_ready(Lookup& lookup);
   void learn(const Lookup& lookup, const Next& next);
@@ -112,6 +112,7 @@ class Engine final : public Resolver {
   CacheSettings cache_settings_;
   Observer* observer_;
   std::size_t max_sockets_ = kDefaultMaxSockets;
+  std::size_t firsts_ = 0;  // look-ups with a second socket
   Cache cache_;
   RandomIds ids_;
   ResolvConf resolv_conf_;

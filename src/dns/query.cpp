@@ -51,6 +51,20 @@ Next Query::on_packet(Bytes packet, TimePoint now) {
   return Wait{};
 }
 
+// Nothing but an answer is of use: the tries after it are still under way.
+Next Query::on_late_packet(Bytes packet) {
+  if (!first_) return Wait{};
+  ParsedReply reply = parse_reply(packet, question_, *first_);
+  if (reply.verdict == Verdict::kForeign) {
+    if (++late_foreign_ == kMaxForeign) first_.reset();
+    return Wait{};
+  }
+  servers_[first_server_].heard_over_udp = true;
+  first_.reset();
+  if (reply.verdict == Verdict::kAnswer) return std::move(reply.answer);
+  return Wait{};
+}
+
 Next Query::on_error(Cause cause, TimePoint now) {
   if (why_ == Why::kGlance) return ask_server(now);
   if (tcp_) state().no_tcp = true;
@@ -85,6 +99,11 @@ Next Query::on_timeout(TimePoint now) {
   if (why_ == Why::kGlance) return ask_server(now);
   if (!waits_out_error_) {
     state().last = Cause::kNone;
+    if (!tcp_ && !first_) {
+      first_ = id_;
+      first_server_ = server_;
+      late_foreign_ = 0;
+    }
     if (why_ == Why::kTurn || why_ == Why::kSilence) ++silences_;
     // The rest of the last try is for a server whose TCP port is behind a firewall.
     if (may_give_up_tcp() && is_last_try() && now < deadline_) {
@@ -167,13 +186,14 @@ Next Query::ask(bool tcp, bool edns, Why why, TimePoint now) {
   why_ = why;
   foreign_ = 0;
   id_ = ids_.next();
+  if (first_server_ != server_) first_.reset();
   TimePoint until = now + plan_.timeout;
   if (why == Why::kGlance) {
     until = std::min(until, now + kGlance);
   } else if (is_last_try() && !may_give_up_tcp()) {
     until = deadline_;
   }
-  return Send{server_, tcp_, edns_, why_, id_, std::min(until, deadline_)};
+  return Send{server_, tcp_, edns_, why_, id_, std::min(until, deadline_), first_};
 }
 
 Next Query::next_try(TimePoint now) {

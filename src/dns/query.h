@@ -1,7 +1,8 @@
 // One look-up as a state machine (RFC 1035 7.2, RFC 5452, RFC 7766): which server to ask now, in
 // which form, until when, and when the answer is there. No socket and no clock: it is told what
-// happened. One try is under way at a time; a packet that answers an earlier one is not recognised.
-// Never throws.
+// happened. One try is under way at a time; an earlier one is forgotten, except the first to a
+// server that is asked again at once: a server that takes its time for each query answers that one
+// first. Never throws.
 //
 // A try that meets silence is followed by one in another form, so that a forwarder that drops EDNS,
 // or answers over TCP only, is understood by the third try. A server that answers over UDP is never
@@ -36,7 +37,8 @@ enum class Form : std::uint8_t {
   kTcp,    // over TCP, where EDNS has no use
 };
 
-// Close the socket of the try before, ask on a new one, call on_timeout() at `until`.
+// Close the socket of the try before (or see `first`), ask on a new one, call on_timeout() at
+// `until`.
 struct Send {
   enum class Why : std::uint8_t {
     kTurn,       // this is how the server is asked at first
@@ -52,6 +54,8 @@ struct Send {
   Why why = Why::kTurn;
   std::uint16_t id = 0;
   base::TimePoint until;
+  // The packet with this id may still be answered: its socket may stay open, for on_late_packet().
+  std::optional<std::uint16_t> first{};
 };
 // Nothing new: the time-out of the last Send still holds.
 struct Wait {};
@@ -81,6 +85,9 @@ class Query {
 
   Next on_start(base::TimePoint now);
   Next on_packet(Bytes packet, base::TimePoint now);
+  // What has come to the socket of Send::first, while that is set: Wait, or the answer.
+  Next on_late_packet(Bytes packet);
+  bool listens_to_first() const { return first_.has_value(); }
   // The socket could not be used, or the other side closed it. `cause` is kConnectionRefused,
   // kUnreachable or kNone. The answer may be Wait: for the time-out.
   Next on_error(protocol::Cause cause, base::TimePoint now);
@@ -127,7 +134,10 @@ class Query {
   std::size_t tries_ = 1;
   std::size_t silences_ = 0;
   bool waits_out_error_ = false;
-  int foreign_ = 0;  // packets of this try
+  int foreign_ = 0;                     // packets of this try
+  std::optional<std::uint16_t> first_;  // Send::first
+  std::size_t first_server_ = 0;
+  int late_foreign_ = 0;
   // The last Send.
   std::size_t server_ = 0;
   bool tcp_ = false;

@@ -304,16 +304,50 @@ BOOST_AUTO_TEST_CASE(servers_of_use_vc_are_asked_over_tcp_alone) {
   BOOST_TEST(server->queries().at(0).tcp);
 }
 
-BOOST_AUTO_TEST_CASE(a_late_answer_to_an_earlier_try_is_forgotten) {
+BOOST_AUTO_TEST_CASE(a_late_answer_to_a_try_of_an_earlier_server_is_forgotten) {
   EngineFixture world;
-  DnsServer* server = nullptr;
-  server = &world.server([&](const Query&) {
-    const auto& all = server->queries();
-    if (all.size() < 2) return;
-    server->send(all[0], all[0].text("late"));
-    server->send(all[1], all[1].text("second"));
+  std::optional<Query> first;
+  DnsServer& slow = world.server([&](const Query& query) { first = query; });
+  DnsServer* other = nullptr;
+  other = &world.server([&](const Query& query) {
+    slow.send(*first, first->text("late"));
+    other->send(query, query.text("second"));
   });
   BOOST_TEST(world.text() == "second");
+}
+
+BOOST_AUTO_TEST_CASE(a_server_that_takes_long_for_each_packet_answers_the_first_one_first) {
+  EngineFixture world;
+  world.settings = {{}, 50ms, 3, 1500ms};
+  DnsServer* server = nullptr;
+  server = &world.server([&](const Query& query) {
+    if (server->queries().size() == 1) {
+      world.loop.after(250ms, [&, query] { server->send(query, query.text("late")); });
+    }
+  });
+  BOOST_TEST(world.text() == "late");
+  BOOST_TEST(server->queries().size() == 3u);
+}
+
+BOOST_AUTO_TEST_CASE(look_ups_have_a_second_socket_only_while_there_are_plenty) {
+  for (const bool fewer_later : {false, true}) {
+    EngineFixture world;
+    world.settings = {{}, 50ms, 2, 200ms};
+    DnsServer* server = nullptr;
+    server = &world.server([&](const Query& query) {
+      if (server->queries().size() > 3) return;
+      world.loop.after(120ms, [&, query] { server->send(query, query.text("late")); });
+    });
+    world.engine().set_max_sockets(fewer_later ? 16 : 4);
+    for (const char* name : {"a.example", "b.example", "c.example"}) world.ask(question(name));
+    if (fewer_later) {
+      world.run([&] { return server->queries().size() == 6; });
+      world.engine().set_max_sockets(4);
+      world.ask(question("d.example"));
+    }
+    world.run_until(3);
+    BOOST_TEST(std::ranges::count(world.lookups, "timeout") == 3);
+  }
 }
 
 // Found where the process was stopped for longer than a try may take.

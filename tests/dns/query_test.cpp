@@ -45,6 +45,7 @@ class Story {
   std::string packet(Duration at, Message message) {
     return tell(query_.on_packet(message.octets(), TimePoint(at)));
   }
+  std::string late(const Message& message) { return tell(query_.on_late_packet(message.octets())); }
   std::string error(Duration at, Cause cause = Cause::kConnectionRefused) {
     return tell(query_.on_error(cause, TimePoint(at)));
   }
@@ -53,10 +54,13 @@ class Story {
     return until ? "until " + milliseconds(*until) : "as before";
   }
   std::string timeout(Duration at) { return tell(query_.on_timeout(TimePoint(at))); }
-  std::string so_far() const { return tell(query_.so_far()); }
+  std::string so_far() { return tell(query_.so_far()); }
+  // The id of the packet that is listened for beside the last one; 0 is none.
+  int first() const { return first_; }
 
  private:
-  static std::string tell(const Next& next) {
+  std::string tell(const Next& next) {
+    if (const Send* const sent = std::get_if<Send>(&next)) first_ = sent->first.value_or(0);
     if (std::holds_alternative<Wait>(next)) return "wait";
     if (const Answer* answer = std::get_if<Answer>(&next)) {
       const std::string_view cause = protocol::to_string(answer->cause);
@@ -80,6 +84,7 @@ class Story {
   }
 
   CountingIds ids_;
+  int first_ = 0;
   Query query_;
 };
 
@@ -139,8 +144,49 @@ BOOST_AUTO_TEST_CASE(a_late_answer_to_an_earlier_try_is_foreign) {
   Story story;
   story.start(0ms);
   BOOST_TEST(story.timeout(1000ms) == "plain udp 0 id 102 until 2000");
+  BOOST_TEST(story.first() == 101);
   BOOST_TEST(story.packet(1010ms, good(101)) == "wait");
   BOOST_TEST(story.packet(1020ms, good(102)) == "data");
+}
+
+BOOST_AUTO_TEST_CASE(the_first_packet_may_be_answered_until_the_end) {
+  Story story;
+  story.start(0ms);
+  BOOST_TEST(story.timeout(1000ms) == "plain udp 0 id 102 until 2000");
+  BOOST_TEST(story.first() == 101);
+  BOOST_TEST(story.timeout(2000ms) == "plain tcp 0 id 103 until 3000");
+  BOOST_TEST(story.first() == 101);
+  BOOST_TEST(story.late(good(102)) == "wait");
+  BOOST_TEST(story.late(good(101)) == "data");
+}
+
+BOOST_AUTO_TEST_CASE(late_nothing_but_an_answer_is_of_use) {
+  for (const std::uint16_t flags : {kServFail, kTruncated, kFormErr}) {
+    Story story;
+    story.start(0ms);
+    story.timeout(1000ms);
+    BOOST_TEST(story.late(reply(101, flags)) == "wait");
+    BOOST_TEST(story.late(good(101)) == "wait");
+    BOOST_TEST(story.timeout(2000ms) == "plain udp 0 id 103 until 4000");
+    BOOST_TEST(story.so_far() == "timeout");
+  }
+  Story flooded;
+  flooded.start(0ms);
+  flooded.timeout(1000ms);
+  for (std::uint16_t id = 0; id < 16; ++id) BOOST_TEST(flooded.late(good(id)) == "wait");
+  BOOST_TEST(flooded.late(good(101)) == "wait");
+}
+
+BOOST_AUTO_TEST_CASE(the_try_of_an_earlier_server_is_forgotten) {
+  Story story(std::vector{true, true});
+  story.heard_over_udp(2);
+  story.start(0ms);
+  BOOST_TEST(story.timeout(1000ms) == "plain udp 1 id 102 until 2000");
+  BOOST_TEST(story.first() == 0);
+  BOOST_TEST(story.late(good(101)) == "wait");
+  BOOST_TEST(story.timeout(2000ms) == "plain udp 0 id 103 until 4000");
+  BOOST_TEST(story.late(good(101)) == "wait");
+  BOOST_TEST(story.late(good(102)) == "wait");
 }
 
 BOOST_AUTO_TEST_CASE(no_forgery_is_believed) {

@@ -90,7 +90,7 @@ class Watched {
   void step() {
     // Once the input is over, all there is is time.
     if (input_.empty()) return time_out();
-    switch (input_.below(8)) {
+    switch (input_.below(9)) {
       case 0:
         return time_out();
       case 1:
@@ -106,6 +106,8 @@ class Watched {
         heard_[other] = true;
         return;
       }
+      case 5:
+        return late_packet();
       default:
         return packet();
     }
@@ -141,7 +143,21 @@ class Watched {
     last_->until = *until;
   }
 
-  Message message() {
+  void late_packet() {
+    if (!last_->first || !query_.listens_to_first()) return;
+    const Message made = message(*last_->first);
+    const Next next = query_.on_late_packet(made.octets());
+    require(!std::holds_alternative<Send>(next), "sent for what was late");
+    const auto* const answer = std::get_if<Answer>(&next);
+    const dns::ParsedReply reply = dns::parse_reply(made.octets(), kQuestion, *last_->first);
+    require(answer == nullptr || (reply.verdict == Verdict::kAnswer && *answer == reply.answer),
+            "an answer out of what is none, late");
+    require(answer != nullptr || reply.verdict != Verdict::kAnswer, "a late answer is not taken");
+    if (reply.verdict != Verdict::kForeign) heard_[last_->server] = true;
+    take(next);
+  }
+
+  Message message(std::uint16_t id) {
     static constexpr std::uint16_t kFlags[] = {0x8180,
                                                0x8180,
                                                dns::testing::kServFail,
@@ -151,7 +167,7 @@ class Watched {
                                                dns::testing::kRefused,
                                                dns::testing::kTruncated,
                                                0x0100};
-    Message made{.question = kQuestion, .id = last_->id};
+    Message made{.question = kQuestion, .id = id};
     made.flags = kFlags[input_.below(std::size(kFlags))];
     const std::size_t odd = input_.octet();
     if ((odd & 1) != 0) made.id = static_cast<std::uint16_t>(input_.number(2));
@@ -167,7 +183,7 @@ class Watched {
 
   void packet() {
     if (closed_) return;
-    const Message made = message();
+    const Message made = message(last_->id);
     const std::vector<std::uint8_t> octets = made.octets();
     const dns::ParsedReply reply = dns::parse_reply(octets, kQuestion, last_->id);
     const bool ours = made.id == last_->id && (made.flags & 0x8000) != 0;
@@ -222,6 +238,9 @@ class Watched {
     require(send.until <= began_ + deadline_, "a try beyond the deadline");
     require(send.server < choice_.size(), "a server that there is not");
     require(!last_ || send.id != last_->id, "the same id twice");
+    require(!send.first || (last_ && last_->server == send.server &&
+                            (*send.first == last_->id || send.first == last_->first)),
+            "the packet of another server is listened for");
     // Each try has a question and perhaps its TCP; each server a few more, once.
     require(++sends_ <= 2 * attempts_ + 8 * choice_.size(), "sent too often");
     const dns::Query::Server& how = choice_[send.server].how;

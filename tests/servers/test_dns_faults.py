@@ -99,7 +99,7 @@ def test_without_edns_where_it_is_refused(workspace: Workspace, faulty: Injector
 SILENT, FAILED = (504, "dns-timeout"), (503, "dns-failure")
 REFUSED = {
     "drop": SILENT,
-    f"delay-{int(2.4 * TIMEOUT_MS)}": SILENT,  # comes during the next try, to which it is no answer
+    f"delay-{int(1.2 * DEADLINE_MS)}": SILENT,
     "only-wrong-id": SILENT,
     "only-wrong-question": SILENT,
     "only-wrong-port": SILENT,
