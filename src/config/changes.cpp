@@ -54,8 +54,16 @@ std::string describe_list(const ListChange& change, bool is_empty) {
   return is_empty ? text + ", now empty" : text;
 }
 
-bool allows_more(const ConfigKey& key, const Config& before, const Config& after,
-                 const ListChange& change) {
+// Whether one of these entries stands for something that none of the others does.
+bool exceeds(const ConfigKey& key, const Texts& entries, const Texts& others) {
+  return std::ranges::any_of(entries, [&](const std::string& entry) {
+    return std::ranges::none_of(others, [&](const std::string& other) {
+      return entry == other || (key.covers && key.covers(other, entry));
+    });
+  });
+}
+
+bool allows_more(const ConfigKey& key, const Config& before, const Config& after) {
   switch (key.allows_more) {
     case AllowsMore::kNever:
       return false;
@@ -68,11 +76,12 @@ bool allows_more(const ConfigKey& key, const Config& before, const Config& after
     case AllowsMore::kOff:
       return key.write(after) == "false";
     case AllowsMore::kAdded:
-      return !change.added.empty();
+      return exceeds(key, key.list(after), key.list(before));
     case AllowsMore::kAddedOrEmptied:
-      return key.list(after).empty() || (!key.list(before).empty() && !change.added.empty());
+      return key.list(after).empty() ||
+             (!key.list(before).empty() && exceeds(key, key.list(after), key.list(before)));
     case AllowsMore::kRemoved:
-      return !change.removed.empty();
+      return exceeds(key, key.list(before), key.list(after));
   }
   return true;
 }
@@ -87,10 +96,10 @@ std::vector<ConfigChange> config_changes(const Config& before, const Config& aft
     if (old_value == new_value) continue;
     ListChange list;
     if (key.list) list = compare(key.list(before), key.list(after));
-    const bool more = allows_more(key, before, after, list);
+    const bool more = allows_more(key, before, after);
     const std::string what = key.list ? describe_list(list, key.list(after).empty())
                                       : "was " + shown(old_value) + ", now " + shown(new_value);
-    changes.push_back({key.full_name() + (more ? " allows more: " : ": ") + what, more});
+    changes.push_back({key.full_name() + (more ? " may allow more: " : ": ") + what, more});
   }
   return changes;
 }

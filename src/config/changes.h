@@ -1,4 +1,4 @@
-// What a reload has changed, key by key, and whether the new value allows more than the old one.
+// What a reload has changed, key by key, and whether the new value may allow more than the old one.
 // Pure; never throws.
 #pragma once
 

@@ -182,6 +182,19 @@ constexpr base::EnumWords<LogFormat> kLogFormats{{{
     {LogFormat::kJson, "json"},
 }}};
 
+// domains.allow, domains.deny: a name and all below it.
+bool covers_below(std::string_view wide, std::string_view narrow) {
+  return narrow.size() > wide.size() && narrow.ends_with(wide) &&
+         narrow[narrow.size() - wide.size() - 1] == '.';
+}
+
+// service.metrics_from
+bool covers_network(std::string_view wide, std::string_view narrow) {
+  const auto outer = base::IpNetwork::parse(wide);
+  const auto inner = base::IpNetwork::parse(narrow);
+  return outer && inner && outer->prefix <= inner->prefix && outer->contains(inner->address);
+}
+
 std::vector<ConfigKey> build_keys() {
   // A CA waits 10 to 20 s for all hops together, so no longer deadline makes sense. A resolver on
   // this machine answers from its cache within 10 ms; whoever allows less wants no answers.
@@ -234,9 +247,11 @@ std::vector<ConfigKey> build_keys() {
   keys.push_back(texts(
       "domains", "allow", AllowsMore::kAddedOrEmptied,
       [](auto& c) -> auto& { return c.policy.domains_allow; }, parse_suffix, name_text));
+  keys.back().covers = covers_below;
   keys.push_back(texts(
       "domains", "deny", AllowsMore::kRemoved,
       [](auto& c) -> auto& { return c.policy.domains_deny; }, parse_suffix, name_text));
+  keys.back().covers = covers_below;
 
   keys.push_back(texts(
       "dns", "servers", AllowsMore::kNever, [](auto& c) -> auto& { return c.dns.servers; },
@@ -300,6 +315,7 @@ std::vector<ConfigKey> build_keys() {
       "service", "metrics_from", AllowsMore::kAdded,
       [](auto& c) -> auto& { return c.policy.metrics_from; }, parse_network,
       [](const base::IpNetwork& network) { return network.text(); }));
+  keys.back().covers = covers_network;
   keys.push_back(text(
       "service", "state_file", AllowsMore::kNever, [](auto& c) -> auto& { return c.state_file; },
       parse_state_file, same));

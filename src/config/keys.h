@@ -27,9 +27,10 @@ enum class AllowsMore : std::uint8_t {
   kSet,      // any other text but ""
   kOn,
   kOff,
-  kAdded,           // an entry that was not in the list
+  // Of a list, where ConfigKey::covers says what an entry means for another one.
+  kAdded,           // an entry that none of the old ones covers
   kAddedOrEmptied,  // that, unless the list was empty; an empty list, which means all
-  kRemoved,         // an entry that is no longer in the list
+  kRemoved,         // the loss of an entry that none of the new ones covers
 };
 
 struct ConfigKey {
@@ -44,6 +45,9 @@ struct ConfigKey {
   // The entries of a list or table, as they are shown; not set for other keys.
   std::function<std::vector<std::string>(const Config&)> list{};
   bool is_table = false;
+  // Whether all that the second entry of a list stands for the first one stands for too. Not set:
+  // where they are equal.
+  std::function<bool(std::string_view wide, std::string_view narrow)> covers{};
 
   std::string full_name() const { return std::string(table) + "." + std::string(name); }
 };

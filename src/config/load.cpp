@@ -257,7 +257,9 @@ Result<Config, ConfigFaults> load(const std::string& option, const Environment& 
     auto config = parse_config(text.value(), path, environment);
     if (!config || !needs_keys || config->file_has_keys) return config;
     return Failure{
-        ConfigFaults{path + ": sets no key any more, and the running configuration has some"}};
+        ConfigFaults{path +
+                     ": has no settings, and the running configuration has some; to go back to the "
+                     "defaults, restart the relay"}};
   }
   auto of_environment = parse_config("", path, environment);
   if (may_be_missing && text.error().missing) return of_environment;

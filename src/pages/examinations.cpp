@@ -6,7 +6,8 @@
 
 #include "doctor/report.h"
 #include "pages/html.h"
-#include "protocol/explain.h"
+#include "protocol/reason.h"
+#include "protocol/request.h"
 #include "relay/admission.h"
 
 namespace http01 {
@@ -39,13 +40,19 @@ void Examinations::begin(Id id, const protocol::Request& request) {
       waiting_, [&](const auto& entry) { return entry.second.client == client; });
   if (waiting_.size() >= kAtOnce ||
       (!client.empty() && static_cast<std::size_t>(of_client) >= kAtOnceOfOneClient)) {
-    refuse(id, request, "Too many domains are being checked.");
+    refuse(id, request, "Too many domains are being checked. Try again in a few seconds.", 5);
     return;
   }
-  if (!admit_(request)) {
-    refuse(id, request,
-           "As many domains have been checked within the last minute as may be (limits.checks, "
-           "limits.checks_per_client).");
+  // A mistyped name costs no look-up, and so nobody's turn.
+  const bool is_domain = protocol::challenge_request(config_->policy, query.domain).host.kind ==
+                         protocol::HostKind::kDomain;
+  if (is_domain && !admit_(request)) {
+    constexpr int kMinute = 60;
+    refuse(
+        id, request,
+        "Your network, or all clients together, have had as many domains checked within a minute "
+        "as this relay checks (limits.checks_per_client, limits.checks). Try again in a minute.",
+        kMinute);
     return;
   }
   if (!doctor_) {
@@ -57,13 +64,15 @@ void Examinations::begin(Id id, const protocol::Request& request) {
   doctor_->examine(id, query.domain);
 }
 
-void Examinations::refuse(Id id, const protocol::Request& request, const char* why) {
+void Examinations::refuse(Id id, const protocol::Request& request, const char* why,
+                          int retry_after_s) {
   protocol::Reply reply;
   reply.page = protocol::Page::kCheck;
   reply.reason = protocol::Reason::kOverloaded;
   reply.response.status = protocol::info(protocol::Reason::kOverloaded).status;
+  reply.response.retry_after_s = retry_after_s;
   reply.response.body =
-      protocol::explain(config_->policy, request, protocol::Reason::kOverloaded, why);
+      std::string(protocol::info(protocol::Reason::kOverloaded).word) + ": " + why + "\n";
   on_reply_(id, request, reply, base::Duration::zero());
 }
 

@@ -50,7 +50,7 @@ class Examinations {
     std::string client;
   };
 
-  void refuse(Id id, const protocol::Request& request, const char* why);
+  void refuse(Id id, const protocol::Request& request, const char* why, int retry_after_s);
   void on_evidence(Id id, doctor::Evidence& evidence);
   void show(Id id, const Waiting& waiting, doctor::Evidence& evidence);
   void give_up(Id id, const Waiting& waiting, protocol::Reason reason);

@@ -230,7 +230,9 @@ class Decision {
       return explain(policy_, request_, reason, "Too many look-ups are under way.");
     }
     return std::string(info(reason).word) + ": The upstream resolver " +
-           (reason == Reason::kDnsFailure ? "answers with a failure" : "does not answer") +
+           (reason == Reason::kDnsFailure ? "answers with a failure"
+            : cause == Cause::kNone       ? "does not answer"
+                                          : "cannot be asked") +
            " when asked for TXT " + unknown_name().text() +
            (cause == Cause::kNone ? "" : ": " + std::string(to_string(cause))) +
            ".\nCheck the name servers of dns.servers or, where there are none, of "
@@ -247,7 +249,7 @@ class Decision {
     reply.reason = refusal.reason;
     reply.cause = refusal.cause;
     reply.response.status = info(refusal.reason).status;
-    reply.response.body = explain(policy_, request_, refusal.reason, refusal.found);
+    reply.response.body = explain(policy_, request_, refusal.reason, refusal.found, refusal.cause);
     reply.target = std::move(target_);
     return reply;
   }

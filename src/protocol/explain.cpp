@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "base/ip_address.h"
 #include "protocol/gateway.h"
 #include "protocol/lookup.h"
 
@@ -29,7 +30,8 @@ std::string gateway_line(const Policy& policy, const Name& domain) {
 namespace {
 
 // What to do about it; nothing where no record could mend it.
-std::optional<std::string> hint(const Policy& policy, const Request& request, Reason reason) {
+std::optional<std::string> hint(const Policy& policy, const Request& request, Reason reason,
+                                Cause cause) {
   switch (reason) {
     case Reason::kTxtMissing:
     case Reason::kTxtMalformed:
@@ -45,6 +47,10 @@ std::optional<std::string> hint(const Policy& policy, const Request& request, Re
              gateway_line(policy, request.host.name);
     case Reason::kDnsFailure:
     case Reason::kDnsTimeout:
+      if (cause == Cause::kConnectionRefused || cause == Cause::kUnreachable) {
+        return "The domain is not at fault. Tell the operator of this relay, who finds its "
+               "resolvers in dns.servers or /etc/resolv.conf; then try again.";
+      }
       return "Check that the domain's name servers answer; then try again. The records are: " +
              app_address_line(policy, request.host.name) + " and " +
              gateway_line(policy, request.host.name);
@@ -55,6 +61,9 @@ std::optional<std::string> hint(const Policy& policy, const Request& request, Re
     case Reason::kDomainRefused:
       return "Ask the operator of this relay to allow it.";
     case Reason::kForbidden:
+      if (!base::IpAddress::parse(request.client)) {
+        return "The web server passes no address of the client: have it set REMOTE_ADDR.";
+      }
       return "To show it to this client, add the address that the relay's log has as \"client\" to "
              "service.metrics_from.";
     case Reason::kBadToken:
@@ -74,12 +83,12 @@ std::optional<std::string> hint(const Policy& policy, const Request& request, Re
 }  // namespace
 
 std::string explain(const Policy& policy, const Request& request, Reason reason,
-                    std::string_view found) {
+                    std::string_view found, Cause cause) {
   const ReasonInfo& known = info(reason);
   std::string body;
   body.append(known.word).append(": ");
   body.append(found.empty() ? known.means : found).append(found.empty() ? ".\n" : "\n");
-  if (const auto advice = hint(policy, request, reason)) body.append(*advice).append("\n");
+  if (const auto advice = hint(policy, request, reason, cause)) body.append(*advice).append("\n");
   return body;
 }
 

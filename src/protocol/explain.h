@@ -19,8 +19,9 @@ std::string zone_line(std::string_view name, std::string_view type, std::string_
 std::string app_address_line(const Policy& policy, const Name& domain);
 std::string gateway_line(const Policy& policy, const Name& domain);
 
-// `found` is one sentence, or "" where the reason says it all.
+// `found` is one sentence, or "" where the reason says it all. `cause`: why the DNS has failed, if
+// that is known.
 std::string explain(const Policy& policy, const Request& request, Reason reason,
-                    std::string_view found);
+                    std::string_view found, Cause cause = Cause::kNone);
 
 }  // namespace http01::protocol

@@ -1,14 +1,6 @@
 #include "protocol/response.h"
 
 namespace http01::protocol {
-namespace {
-
-// How long a client should wait for a cause that passes. Failures are kept for one second, and a CA
-// asks again after some seconds if it asks again at all.
-constexpr std::string_view kRetryAfterSeconds = "5";
-
-}  // namespace
-
 std::string to_cgi(const Response& response, std::optional<Reason> reason, bool head) {
   std::string cgi;
   cgi.reserve(384 + response.location.size() + response.body.size());
@@ -17,7 +9,7 @@ std::string to_cgi(const Response& response, std::optional<Reason> reason, bool 
   if (!response.location.empty()) cgi.append("\r\nLocation: ").append(response.location);
   if (response.status == HttpStatus::kMethodNotAllowed) cgi.append("\r\nAllow: GET, HEAD");
   if (reason && info(*reason).passing && code(response.status) >= 500) {
-    cgi.append("\r\nRetry-After: ").append(kRetryAfterSeconds);
+    cgi.append("\r\nRetry-After: ").append(std::to_string(response.retry_after_s));
   }
   cgi.append("\r\nContent-Type: ").append(response.content_type);
   cgi.append("\r\nContent-Length: ").append(std::to_string(response.body.size()));

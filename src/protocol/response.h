@@ -17,6 +17,9 @@ struct Response {
   std::string location;                        // "" for none
   std::string_view content_type = kPlainText;  // of static storage
   std::string body;
+  // How long a client should wait for a cause that passes. Failures are kept for one second, and a
+  // CA asks again after some seconds if it asks again at all.
+  int retry_after_s = 5;
 };
 
 // Header lines, an empty line and, unless it answers a HEAD, the body. No reason: an error of the

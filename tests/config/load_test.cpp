@@ -258,7 +258,9 @@ BOOST_AUTO_TEST_CASE(a_reload_takes_no_lost_file_for_the_defaults) {
     const auto again = reload_config(path, kNothing, *running);
     BOOST_TEST_CONTEXT(text) BOOST_REQUIRE(!again);
     BOOST_TEST(again.error().at(0) ==
-               path + ": sets no key any more, and the running configuration has some");
+               path +
+                   ": has no settings, and the running configuration has some; to go back to "
+                   "the defaults, restart the relay");
     // Who started with the defaults may go on with them.
     BOOST_TEST(bool(reload_config(path, kNothing, *load_config(path, kNothing))), text);
   }

@@ -101,6 +101,32 @@ BOOST_AUTO_TEST_CASE(every_failure_begins_with_its_word_and_says_what_it_means) 
       explain(policy, request, Reason::kTxtMissing, "Found.").starts_with("txt-missing: Found.\n"));
 }
 
+// An owner was sent to the name servers of a domain that nobody had asked yet.
+BOOST_AUTO_TEST_CASE(a_resolver_that_is_not_there_is_no_fault_of_the_domain) {
+  const Policy policy = default_policy();
+  const Request request = read_request(policy, get("app.example.com", kPath));
+  const auto blames_domain = [&](Cause cause) {
+    return explain(policy, request, Reason::kDnsTimeout, "", cause).find("name servers answer") !=
+           std::string::npos;
+  };
+  BOOST_TEST(blames_domain(Cause::kNone));
+  BOOST_TEST(!blames_domain(Cause::kConnectionRefused));
+  BOOST_TEST(!blames_domain(Cause::kUnreachable));
+}
+
+BOOST_AUTO_TEST_CASE(a_client_without_an_address_is_not_sent_to_the_log_for_it) {
+  const Policy policy = default_policy();
+  Request request = read_request(policy, get("192.0.2.1", "/metrics"));
+  for (const char* client : {"", "unix:"}) {
+    request.client = client;
+    BOOST_TEST(explain(policy, request, Reason::kForbidden, "").find("REMOTE_ADDR") !=
+               std::string::npos);
+  }
+  request.client = "192.0.2.9";
+  BOOST_TEST(explain(policy, request, Reason::kForbidden, "").find("service.metrics_from") !=
+             std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(a_request_that_is_refused_by_its_form_has_a_body_without_its_text) {
   for (const char* host : {"", "<script>", "a b", "a\r\nX: y"}) {
     BOOST_TEST(body({}, host) == "bad-host: the Host is missing or is not a name.\n");

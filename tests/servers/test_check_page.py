@@ -182,9 +182,11 @@ def test_so_many_a_minute_for_one_network_and_in_all_over_all_processes(
     def status(number: int, client: str) -> int:
         return ask(relays[number % 2], "app.good.example.com", client=client).status
 
+    # A mistyped name asks nobody anything.
+    assert [ask(relays[0], typo, client="192.0.2.1").status for typo in ("x", "-bad", "localhost")] == [200] * 3
     assert [status(number, f"192.0.2.{number}") for number in range(6)] == [200] * 6
     refused = ask(relays[0], "app.good.example.com", client="192.0.2.99")
-    assert (refused.status, refused.reason, refused.header("Retry-After")) == (503, "overloaded", "5")
+    assert (refused.status, refused.reason, refused.header("Retry-After")) == (503, "overloaded", "60")
     assert [status(number, f"2001:db8:1:{number}::1") for number in range(2)] == [200] * 2
     assert status(0, "198.51.100.1") == 503
     # The form costs nothing, nor do challenges.
