@@ -151,6 +151,9 @@ bool is_sound(Bytes message, const Frame& frame) {
 struct FreeRr {
   void operator()(ldns_rr* rr) const { ldns_rr_free(rr); }
 };
+struct FreeRdf {
+  void operator()(ldns_rdf* rdf) const { ldns_rdf_deep_free(rdf); }
+};
 
 std::optional<Name> name_of(const ldns_rdf* rdf) {
   if (rdf == nullptr) return std::nullopt;
@@ -187,14 +190,13 @@ CaaRecord caa_of(const ldns_rr& rr) {
 }
 
 std::optional<Name> owner_of(Bytes message, const Frame& frame) {
-  ldns_rdf* owner = nullptr;
+  ldns_rdf* parsed = nullptr;
   std::size_t at = frame.begin;
-  if (ldns_wire2dname(&owner, message.data(), frame.end, &at) != LDNS_STATUS_OK) {
+  if (ldns_wire2dname(&parsed, message.data(), frame.end, &at) != LDNS_STATUS_OK) {
     return std::nullopt;
   }
-  auto name = name_of(owner);
-  ldns_rdf_deep_free(owner);
-  return name;
+  const std::unique_ptr<ldns_rdf, FreeRdf> owner(parsed);
+  return name_of(owner.get());
 }
 
 // For the types of RecordType only.

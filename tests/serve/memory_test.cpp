@@ -43,6 +43,14 @@ void* operator new(std::size_t size) {
   }
   throw std::bad_alloc();
 }
+// A sanitizer has one of its own for this, which does not go with what follows.
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  try {
+    return operator new(size);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
