@@ -69,8 +69,6 @@ bool allows_more(const ConfigKey& key, const Config& before, const Config& after
       return false;
     case AllowsMore::kChanged:
       return true;
-    case AllowsMore::kSet:
-      return key.write(after) != R"("")";
     case AllowsMore::kOn:
       return key.write(after) == "true";
     case AllowsMore::kOff:
@@ -82,6 +80,9 @@ bool allows_more(const ConfigKey& key, const Config& before, const Config& after
              (!key.list(before).empty() && exceeds(key, key.list(after), key.list(before)));
     case AllowsMore::kRemoved:
       return exceeds(key, key.list(before), key.list(after));
+    case AllowsMore::kAddedOrRemoved:
+      return exceeds(key, key.list(after), key.list(before)) ||
+             exceeds(key, key.list(before), key.list(after));
   }
   return true;
 }

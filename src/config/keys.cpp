@@ -208,9 +208,10 @@ std::vector<ConfigKey> build_keys() {
   constexpr std::int64_t kMaxAttempts = 10;
 
   std::vector<ConfigKey> keys;
-  keys.push_back({"gateways", "allow", AllowsMore::kAdded, read_allow, write_allow, list_allow});
+  keys.push_back(
+      {"gateways", "allow", AllowsMore::kAddedOrRemoved, read_allow, write_allow, list_allow});
   keys.push_back(optional_domain(
-      "gateways", "fallback", AllowsMore::kSet,
+      "gateways", "fallback", AllowsMore::kChanged,
       [](auto& c) -> auto& { return c.policy.gateways.fallback; }));
   keys.push_back(flag(
       "gateways", "match_addresses", AllowsMore::kOn,
@@ -224,8 +225,8 @@ std::vector<ConfigKey> build_keys() {
   keys.push_back(number(
       "gateways", "capture_group", AllowsMore::kChanged, 0, kMaxCaptureGroup,
       [](auto& c) -> auto& { return c.policy.gateways.capture_group; }));
-  keys.push_back(
-      {"gateways", "aliases", AllowsMore::kAdded, read_aliases, write_aliases, list_aliases, true});
+  keys.push_back({"gateways", "aliases", AllowsMore::kAddedOrRemoved, read_aliases, write_aliases,
+                  list_aliases, true});
 
   keys.push_back(text(
       "app", "id_pattern", AllowsMore::kChanged, [](auto& c) -> auto& { return c.policy.app_id; },

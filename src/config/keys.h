@@ -24,13 +24,13 @@ using Problems = std::vector<Problem>;
 enum class AllowsMore : std::uint8_t {
   kNever,
   kChanged,  // any other value: two patterns cannot be compared
-  kSet,      // any other text but ""
   kOn,
   kOff,
   // Of a list, where ConfigKey::covers says what an entry means for another one.
   kAdded,           // an entry that none of the old ones covers
   kAddedOrEmptied,  // that, unless the list was empty; an empty list, which means all
   kRemoved,         // the loss of an entry that none of the new ones covers
+  kAddedOrRemoved,  // names under a gateway are refused, and no longer are without it
 };
 
 struct ConfigKey {

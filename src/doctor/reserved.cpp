@@ -35,6 +35,7 @@ constexpr std::array kV4 = {
 // iana-ipv6-special-registry, the same.
 constexpr std::array kV6 = {
     Block{{0}, 127, "unspecified or loopback (RFC 4291)"},
+    Block{{0}, 96, "IPv4-compatible (RFC 4291)"},
     Block{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, 96, "an IPv4 address in disguise (RFC 4291)"},
     Block{{0, 0x64, 0xff, 0x9b, 0, 1}, 48, "for local translation (RFC 8215)"},
     Block{{1}, 64, "discard-only (RFC 6666)"},

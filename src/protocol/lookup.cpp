@@ -8,6 +8,7 @@
 #include "base/escape.h"
 #include "base/public_suffix.h"
 #include "protocol/gateway.h"
+#include "protocol/public_name.h"
 
 namespace http01::protocol {
 namespace {
@@ -70,12 +71,31 @@ std::string shown(const Name& name) {
   return text;
 }
 
-std::string shown(const std::vector<TxtRecord>& records) {
+// What an alias of a public domain leads to under no public suffix is not its owner's to read.
+bool is_hidden(const Name& domain, const Name& name) {
+  return is_public(domain) && !is_public(name);
+}
+
+std::string shown_texts(const Name& domain, const Answer& answer) {
+  const auto hidden = [&](const Name& alias) { return is_hidden(domain, alias); };
+  if (std::ranges::any_of(answer.aliases, hidden)) {
+    return "(not shown: it is at a name under no public suffix)";
+  }
   std::string list;
-  for (const TxtRecord& record : records) {
+  for (const TxtRecord& record : answer.texts) {
     if (!list.empty()) list += ", ";
     list += '"' + base::escaped(record.text, kShownOctets, true) + '"';
     if (list.size() > 3 * kShownOctets) break;
+  }
+  return list;
+}
+
+// The first hop is in the owner's own record; what a hidden name has for one is not.
+std::string shown_hops(const Name& domain, const std::vector<Name>& hops) {
+  std::string list;
+  for (const Name& hop : hops) {
+    list += (list.empty() ? "" : ", then ") + shown(hop);
+    if (is_hidden(domain, hop)) break;
   }
   return list;
 }
@@ -116,16 +136,22 @@ Found<Chain> follow_chain(const Policy& policy, const Name& domain, const Answer
   while (chain.hops.size() < kMaxHops) {
     const Answer* const answer = known.find(*at, RecordType::kCname);
     if (!answer) return only(*at, RecordType::kCname);
-    if (auto failure = failure_of(policy, *at, RecordType::kCname, *answer)) return *failure;
+    const bool hidden = chain.hops.size() > 1 && is_hidden(domain, *at);
+    const std::string told = hidden ? "A name of the CNAME chain" : at->text();
+    if (auto failure = failure_of(policy, *at, RecordType::kCname, *answer)) {
+      if (hidden) failure->found = "The CNAME chain of " + domain.text() + " cannot be followed.";
+      return *failure;
+    }
     if (answer->aliases.empty()) break;
     const Name& target = answer->aliases.front();
     if (std::ranges::any_of(answer->aliases, [&](const Name& other) { return other != target; })) {
       // RFC 2181 10.1: a name has one CNAME. Which of several an answer lists first is chance.
-      return Refusal{Reason::kGatewayRefused, at->text() + " has several CNAME records."};
+      return Refusal{Reason::kGatewayRefused, told + " has several CNAME records."};
     }
     if (target == domain || std::ranges::find(chain.hops, target) != chain.hops.end()) {
-      return Refusal{Reason::kCnameLoop, "The CNAME chain of " + domain.text() + " comes back to " +
-                                             target.text() + "."};
+      return Refusal{Reason::kCnameLoop,
+                     "The CNAME chain of " + domain.text() + " comes back to " +
+                         (is_hidden(domain, target) ? "a name of its own" : target.text()) + "."};
     }
     chain.base = base_named_by(policy.gateways, target);
     if (chain.base) break;
@@ -208,12 +234,13 @@ Found<AppAddress> find_app_address(const Policy& policy, const Name& domain, con
       case RecordFault::kAbsent:
         break;
       case RecordFault::kMalformed:
-        return Refusal{Reason::kTxtMalformed, "TXT " + name.text() + " is " + shown(answer->texts) +
+        return Refusal{Reason::kTxtMalformed, "TXT " + name.text() + " is " +
+                                                  shown_texts(domain, *answer) +
                                                   ", which is no app address."};
       case RecordFault::kAmbiguous:
-        return Refusal{
-            Reason::kTxtAmbiguous,
-            "TXT " + name.text() + " has different app addresses: " + shown(answer->texts) + "."};
+        return Refusal{Reason::kTxtAmbiguous,
+                       "TXT " + name.text() +
+                           " has different app addresses: " + shown_texts(domain, *answer) + "."};
     }
     tried += (tried.empty() ? "" : ", nor at ") + name.text();
   }
@@ -237,9 +264,8 @@ Found<Name> find_gateway(const Policy& policy, const Name& domain, const Answers
   if (chain.hops.empty()) {
     return Refusal{Reason::kGatewayMissing, domain.text() + " has no CNAME record."};
   }
-  const std::string hops =
-      base::joined(chain.hops, ", then ", [](const Name& hop) { return shown(hop); });
-  return Refusal{Reason::kGatewayRefused, "The CNAME of " + domain.text() + " leads to " + hops +
+  return Refusal{Reason::kGatewayRefused, "The CNAME of " + domain.text() + " leads to " +
+                                              shown_hops(domain, chain.hops) +
                                               ": no gateway of this relay."};
 }
 

@@ -152,6 +152,8 @@ void Relay::send(Id id, Pending& pending, const Ask& ask) {
 void Relay::reconfigure(const Config& config) {
   config_ = &config;
   fresh_until_ = {};
+  // What servers have said that may be others now. Where it is still right, the cache has it.
+  for (auto& [id, pending] : pending_) pending.known = {};
 }
 
 void Relay::on_answer(dns::Resolver::Ticket ticket, const Question& question,

@@ -88,7 +88,7 @@ class Server {
  private:
   void fit_limits() {
     const std::size_t wanted = service_.config().limits.in_flight;
-    const std::size_t unread = std::min(kMaxUnread, descriptors_ / 8);
+    const std::size_t unread = std::clamp(descriptors_ / 8, std::size_t{1}, kMaxUnread);
     fastcgi_.set_max_unread(unread);
     const std::size_t fitting = service_.fit_to_descriptors(descriptors_ - unread);
     if (fitting >= wanted) return;

@@ -101,6 +101,31 @@ BOOST_AUTO_TEST_CASE(every_failure_begins_with_its_word_and_says_what_it_means) 
       explain(policy, request, Reason::kTxtMissing, "Found.").starts_with("txt-missing: Found.\n"));
 }
 
+// Aliases of a stranger's own read the private zone that the relay's resolver knew.
+BOOST_AUTO_TEST_CASE(what_is_at_a_private_name_is_not_shown_to_whoever_leads_there) {
+  for (const char* secret_name : {"intranet.corp", "nas.home.arpa", "a.b.internal"}) {
+    for (Answer private_text : {txt({"password=hunter2"}), txt({kId + ":1", kOtherId + ":1"})}) {
+      private_text.aliases = {name_of(secret_name)};
+      const std::string told = body({{{kExact, private_text}}});
+      BOOST_TEST(told.find("not shown") != std::string::npos, told);
+      for (const TxtRecord& secret : private_text.texts) {
+        BOOST_TEST(told.find(secret.text) == std::string::npos, told);
+      }
+    }
+    const std::string first = std::string("CNAME ") + secret_name;
+    const Zone led{{{kExact, txt({kId + ":443"})},
+                    {"CNAME app.example.com", cname(secret_name)},
+                    {first, cname("secret.dc1.corp")}}};
+    for (const Answer& end : {with_outcome(Outcome::kNoData), with_outcome(Outcome::kFailure),
+                              cname("secret.dc1.corp"), cname("deeper.secret.corp")}) {
+      Zone zone = led;
+      zone.answers["CNAME secret.dc1.corp"] = end;
+      const std::string told = body(zone);
+      BOOST_TEST(told.find("secret") == std::string::npos, told);
+    }
+  }
+}
+
 // An owner was sent to the name servers of a domain that nobody had asked yet.
 BOOST_AUTO_TEST_CASE(a_resolver_that_is_not_there_is_no_fault_of_the_domain) {
   const Policy policy = default_policy();

@@ -324,6 +324,23 @@ BOOST_AUTO_TEST_CASE(a_new_configuration_holds_for_those_that_wait) {
   BOOST_TEST(world.resolver.waiting() == 0u);
 }
 
+// The old server had sent a forged record, and was silent on the rest.
+BOOST_AUTO_TEST_CASE(what_is_known_before_a_reload_is_asked_for_again) {
+  RelayFixture world;
+  world.submit(1, "app.example.com");
+  world.resolver.answer(RelayFixture::txt("app.example.com"),
+                        txt_answer("ffffffffffffffffffffffffffffffffffffffff:443"));
+  settle(world.loop);
+  world.relay.reconfigure(world.config);
+  world.resolver.answer(RelayFixture::cname("app.example.com"), cname_answer("_." + kGateway));
+  settle(world.loop);
+  BOOST_TEST(world.replies.empty());
+  world.resolver.answer(RelayFixture::txt("app.example.com"), txt_answer(kId + ":443"));
+  settle(world.loop);
+  BOOST_REQUIRE(world.replies.size() == 1u);
+  BOOST_TEST(world.replies[0].response.location.starts_with("https://" + kId));
+}
+
 BOOST_AUTO_TEST_CASE(a_relay_that_goes_leaves_every_look_up) {
   base::Loop loop;
   FakeResolver resolver(loop);

@@ -144,14 +144,20 @@ void every_allocation_fails(Failing failing, long step) {
   PoorWorld world;
   int names = 0;
   const auto fresh = [&] { return "n" + std::to_string(names++) + ".example.com"; };
-  world.ask(Failing::kNone, 0, fresh(), kPoorPath);
-  BOOST_TEST(world.ok);
+  // Of a deadline of 40 ms a busy machine may take all, but not each time.
+  const auto serves = [&] {
+    const auto end = base::Clock::now() + 10s;
+    do {
+      world.ask(Failing::kNone, 0, fresh(), kPoorPath);
+    } while (!world.ok && base::Clock::now() < end);
+    return world.ok;
+  };
+  BOOST_TEST(serves());
   long at = 0;
   while (world.ask(failing, at, fresh(), kPoorPath)) at += step;
   BOOST_TEST(at > 50);
   for (at = 0; world.ask(failing, at, "127.0.0.1", "/metrics");) at += 10 * step;
-  world.ask(Failing::kNone, 0, fresh(), kPoorPath);
-  BOOST_TEST(world.ok, "as well as before");
+  BOOST_TEST(serves(), "as well as before");
 }
 
 }  // namespace

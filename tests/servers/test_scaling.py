@@ -219,6 +219,9 @@ def test_through_haproxy_all_is_as_before(world: World) -> None:
         for host in HIDDEN_HOSTS:
             answer = haproxy.get(path, host)
             assert answer.status in (400, 403) and answer.reason is None, (path, host)
+    for version in ("HTTP/1.0", "HTTP/1.1"):
+        octets = f"GET http://localhost/metrics {version}\r\nConnection: close\r\n\r\n".encode()
+        assert b" 200 " not in http_client.exchange(80, octets, host=haproxy.address).split(b"\r\n")[0], version
     for path in ("/%6detrics", "//metrics", "/metrics/", "/./metrics", "/a/../metrics"):
         assert haproxy.get(path, "localhost").reason == "not-found", path
     # Whichever of two names counts.
