@@ -7,8 +7,7 @@ import os
 import re
 import signal
 import subprocess
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from pathlib import Path
 import fastcgi_client
 import strace
 from http_client import Response
-from processes import RELAY, SLOWNESS, Process, Workspace, wait_until
+from processes import RELAY, SLOWNESS, NotReady, Process, Workspace, wait_until
 from relay import CHALLENGE, clean_environment, config_text
 
 STRACE = "/usr/bin/strace"
@@ -177,17 +176,27 @@ def fresh_name(label: str = "good") -> str:
 
 def serves_within(address: fastcgi_client.Address, seconds: float) -> bool:
     """Whether a name that is not cached is redirected by then."""
-    end = time.monotonic() + seconds * SLOWNESS
-    while True:
+
+    def serves() -> bool:
         try:
             response = ask(address, fresh_name(), seconds=1)
         except OSError:
-            response = None
-        if response and response.status == 307:
-            return True
-        if time.monotonic() > end:
             return False
-        time.sleep(0.02)
+        return response is not None and response.status == 307
+
+    return comes_true(serves, seconds)
+
+
+def comes_true(condition: Callable[[], bool], seconds: float) -> bool:
+    try:
+        wait_until(condition, "it to come true", seconds)
+    except NotReady:
+        return False
+    return True
+
+
+def ends_within(process: Process, seconds: float) -> bool:
+    return comes_true(lambda: not process.running(), seconds)
 
 
 def start_traced(workspace: Workspace, options: list[str], program: list[str | Path], **more: object) -> Process:

@@ -27,8 +27,10 @@ from refusals import (
     Fault,
     ask,
     attached,
+    comes_true,
     command,
     count_calls,
+    ends_within,
     faults_of,
     fresh_name,
     processor_seconds,
@@ -145,15 +147,17 @@ def test_what_is_refused_at_start_is_a_message_and_an_exit(workspace: Workspace,
             kill(process)
 
     def outcome(process: Process, sock: Path) -> str:
-        end = time.monotonic() + 8 * SLOWNESS
-        while process.running() and time.monotonic() < end:
+        def serves() -> bool:
             try:
-                if (response := ask(str(sock), "localhost", "/health")) and response.status == 200:
-                    return ""  # it serves without
+                response = ask(str(sock), "localhost", "/health")
             except OSError:
-                time.sleep(0.01)
-        if process.running():
+                return False
+            return response is not None and response.status == 200
+
+        if not comes_true(lambda: serves() or not process.running(), 8):
             return "neither serves nor ends"
+        if process.running():
+            return ""  # it serves without
         if "error while loading shared libraries" in process.output():
             return ""
         if not process.output():
@@ -254,11 +258,9 @@ def test_what_is_refused_while_it_serves_costs_nothing_but_its_request(workspace
             deaf = (fault.call, fault.error) in DEAF
             if deaf:
                 task = pool.submit(traffic, relay)
-                time.sleep(0.3)
             else:
                 statuses = traffic(relay)
-                time.sleep(0.1)
-            if not relay.process.running():
+            if ends_within(relay.process, 0.3 if deaf else 0.1):
                 return ended_well(relay.process)
             waited, used = time.monotonic() - began, processor_seconds(pid) - used
         if not serves_within(relay.address, 1):
@@ -310,8 +312,7 @@ def test_what_is_refused_at_a_reload_leaves_the_old_or_takes_the_new(workspace: 
         with attached(workspace, relay.process.pid, fault.inject):
             used = processor_seconds(relay.process.pid)
             relay.process.signal(signal.SIGHUP)
-            time.sleep(0.3)
-            if not relay.process.running():
+            if ends_within(relay.process, 0.3):
                 return ended_well(relay.process)
             used = processor_seconds(relay.process.pid) - used
         if used > 0.2:
@@ -342,11 +343,15 @@ def test_what_is_refused_at_a_stop_does_not_keep_it_from_stopping(workspace: Wor
             connection = begin(str(relay.address), fresh_name("drop"))
             relay.process.signal(signal.SIGTERM)
             # Where the signal itself cannot be seen, it is once it can.
-            used, end = 0.0, time.monotonic() + (1 if fault.call in ("epoll_wait", "read") else 5)
-            while relay.process.running() and time.monotonic() < end:
+            used = 0.0
+
+            def ended() -> bool:
+                nonlocal used
                 with contextlib.suppress(FileNotFoundError):
                     used = processor_seconds(relay.process.pid)
-                time.sleep(0.01)
+                return not relay.process.running()
+
+            comes_true(ended, 1 if fault.call in ("epoll_wait", "read") else 5)
         status = relay.process.wait(2)
         answered = answer(connection)
         if status != 0:
