@@ -88,7 +88,7 @@ class Zone {
         addresses(question.type == RecordType::kAaaa, answer);
         break;
       case RecordType::kCaa:
-        answer.caas.push_back({input_.yes(), base::lowered(input_.yes() ? "issue" : input_.text()),
+        answer.caas.push_back({input_.yes(), base::lowered(input_.yes() ? "issue" : public_text()),
                                (secret ? std::string(kSecret) : public_text())});
         break;
       case RecordType::kCname:
@@ -104,7 +104,8 @@ class Zone {
   // Any octets, but nothing that only a private zone has.
   std::string public_text() {
     std::string text(input_.text());
-    const auto has = [&](std::string_view part) { return text.find(part) != std::string::npos; };
+    const std::string lowered = base::lowered(text);
+    const auto has = [&](std::string_view part) { return lowered.find(part) != std::string::npos; };
     return has(kSecret) || has(kSecretId) ? std::string() : text;
   }
 
