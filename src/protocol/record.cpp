@@ -80,12 +80,10 @@ std::variant<AppAddress, RecordFault> select_app_address(const base::Pattern& ap
     auto address = read_app_address(app_id, record);
     if (!address) {
       malformed = true;
-    } else if (!found) {
-      found = std::move(*address);
-    } else if (found->id != address->id ||
-               (port == PortUse::kInTarget && found->port != address->port)) {
+    } else if (found && (found->id != address->id ||
+                         (port == PortUse::kInTarget && found->port != address->port))) {
       return RecordFault::kAmbiguous;
-    } else if (is_lower(address->port, found->port)) {
+    } else if (!found || is_lower(address->port, found->port)) {
       found = std::move(*address);
     }
   }
