@@ -270,14 +270,14 @@ base::Result<Listener, ListenError> open_listener(std::string_view address, mode
 }
 
 std::string socket_address(int fd) {
-  const std::string unnamed = "an unnamed socket";
+  constexpr const char* kUnnamed = "an unnamed socket";
   sockaddr_storage address{};
   socklen_t size = sizeof address;
-  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return unnamed;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return kUnnamed;
   if (const auto endpoint = base::Endpoint::from_sockaddr(address)) return endpoint->text();
   const auto& path = reinterpret_cast<const sockaddr_un&>(address).sun_path;
   constexpr std::size_t kBegin = offsetof(sockaddr_un, sun_path);
-  if (address.ss_family != AF_UNIX || size <= kBegin) return unnamed;
+  if (address.ss_family != AF_UNIX || size <= kBegin) return kUnnamed;
   // An abstract name begins with a zero, and has no other at its end.
   std::string name(path, std::min<std::size_t>(size - kBegin, sizeof path));
   if (name[0] == '\0') {
