@@ -15,18 +15,13 @@
 #include <type_traits>
 
 #include "base/posix.h"
+#include "serve/sanitized.h"
 
 namespace http01 {
 namespace {
 
 using base::Failure;
 using base::Result;
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
 
 // Calls that are allowed whatever their arguments are. By what wants them; the C library picks
 // among calls that do the same, so its choices of other versions and machines stand here too.

@@ -11,18 +11,13 @@
 
 #include "base/fd.h"
 #include "base/posix.h"
+#include "serve/sanitized.h"
 
 namespace http01 {
 namespace {
 
 using base::Failure;
 using base::Result;
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
 
 // linux/landlock.h, whose older versions lack a part.
 struct Ruleset {

@@ -353,7 +353,7 @@ BOOST_AUTO_TEST_CASE(reserved_addresses) {
   for (const char* reserved :
        {"10.0.0.1", "100.64.0.1", "127.0.0.1", "169.254.1.1", "172.31.0.1", "192.168.1.1",
         "192.0.2.1", "0.0.0.0", "224.0.0.1", "255.255.255.255", "::1", "fd00::1", "fe80::1",
-        "2001:db8::1", "2002::1", "::ffff:1.2.3.4", "fec0::1", "64:ff9b::10.0.0.1"}) {
+        "2001:db8::1", "2002::1", "::ffff:1.2.3.4", "fec0::1", "64:ff9b::10.0.0.1", "::10.0.0.1"}) {
     Case c;
     const base::IpAddress parsed = *base::IpAddress::parse(reserved);
     c.relay.addresses = {parsed};

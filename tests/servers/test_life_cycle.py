@@ -290,6 +290,17 @@ def test_without_descriptors_connections_wait_and_nobody_spins(workspace: Worksp
     assert locations([begin(address, f"after{number}", number) for number in range(10)]) == [GOOD] * 10
 
 
+@pytest.mark.skipif("san" in BUILD.name, reason="a sanitizer has descriptors of its own")
+def test_with_one_descriptor_to_spare_it_serves_one_connection_at_a_time(workspace: Workspace, dns: QuickDns) -> None:
+    """It said "serving" and accepted none, at full speed. Three standard streams, its socket, epoll and signals are six."""
+    config = workspace.write("relay.toml", config_text(dns.server))
+    _, address = start(workspace, "/usr/bin/prlimit", "--nofile=7:7", RELAY, "-c", config)
+    for _ in range(3):
+        with Connection(address) as connection:
+            connection.socket.sendall(fastcgi_client.whole_request(fastcgi_client.cgi_variables("/health", "localhost")))
+            assert connection.read_response().status == 200
+
+
 @pytest.mark.parametrize("reload", [False, True], ids=["from the start", "after a reload"])
 def test_a_full_disk_costs_log_lines_and_no_request(workspace: Workspace, dns: QuickDns, reload: bool) -> None:
     full = config_text(dns.server, {"log": {"target": "/dev/full"}})
