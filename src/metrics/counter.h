@@ -23,9 +23,13 @@ class Counter {
 };
 
 struct Histogram {
-  // Upper bounds in seconds: from an answer out of the cache to the deadline of a request.
-  static constexpr std::array kBounds{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
-                                      0.1,    0.25,  0.5,    1.0,   2.5,  5.0};
+  // Upper bounds in seconds: from an answer out of the cache to the deadline of a request. Where
+  // time-outs are, from 1 to 5 s, none is more than a tenth above the one before: a quantile that
+  // is computed from the buckets is no further from the true one.
+  static constexpr std::array kBounds{
+      0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,  //
+      1.0,    1.1,   1.2,    1.3,   1.4,  1.5,   1.65, 1.8, 1.95, 2.1,
+      2.3,    2.5,   2.75,   3.0,   3.3,  3.6,   3.9,  4.2, 4.6,  5.0};
 
   std::array<Counter, kBounds.size() + 1> buckets;  // not cumulative; the last one is above all
   Counter nanoseconds;

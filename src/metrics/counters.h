@@ -31,12 +31,26 @@ struct Metrics::Counters {
   std::array<base::EnumArray<protocol::PathKind, Histogram>, kMethods.size()> durations;
   base::EnumArray<protocol::HttpStatus, Counter> redirects;
   base::EnumArray<protocol::Reason, Counter> decisions;
+  base::EnumArray<protocol::Reason, Counter> attempts;
+  Counter mixed_attempts;
+  base::EnumArray<protocol::Reason, Counter> ready_checks;
+  std::atomic<std::uint64_t> last_ready;  // one more than what relay_ready shows; 0: never asked
   std::array<base::EnumArray<protocol::Outcome, Counter>, protocol::kRecordTypes.size()> lookups;
   Histogram lookup_durations;
   Counter cache_hits;
   Counter cache_misses;
   Counter log_lines_dropped;
   Counter processor_nanoseconds;
+};
+
+// Where a process has its configuration from: the last one that it took, and whether that is the
+// last one that it was given. One word, so that no reader sees half of it.
+struct Metrics::Reload {
+  std::uint64_t milliseconds = 0;  // of Unix time, when it was taken
+  bool failed = false;             // a later one was refused
+
+  std::uint64_t word() const { return milliseconds << 1 | (failed ? 1 : 0); }
+  static Reload of(std::uint64_t word) { return {word >> 1, (word & 1) != 0}; }
 };
 
 // What is true of one process now. A slot is that of whoever holds the mark of its number in the
@@ -49,6 +63,7 @@ struct alignas(64) Metrics::Slot {
   std::atomic<std::uint64_t> lookups_in_flight;
   std::atomic<std::uint64_t> cache_entries;
   std::atomic<std::uint64_t> open_descriptors;  // when it was last looked after
+  std::atomic<std::uint64_t> last_reload;       // Reload::word()
 };
 
 struct Metrics::Shared {
@@ -63,7 +78,7 @@ struct Metrics::Shared {
   // What stands where, as a number: another order of members or meaning counts the word's end up.
   static std::uint32_t layout() {
     Layout layout;
-    layout.add("counters, slots and checks, 3");
+    layout.add("counters, slots and checks, 4");
     layout.add_number(sizeof(Counters));
     layout.add_number(sizeof(Slot));
     layout.add_number(sizeof(RecentChecks));

@@ -25,7 +25,10 @@ Metrics::Metrics(std::string_view version)
     : version_(version),
       own_(std::make_unique<Counters>()),
       own_checks_(std::make_unique<RecentChecks>()),
-      counters_(own_.get()) {}
+      counters_(own_.get()),
+      reload_(std::make_unique<Reload>()) {
+  reloaded(true);
+}
 Metrics::~Metrics() = default;
 
 base::Result<bool> Metrics::use_state_file(const std::string& path) {
@@ -55,6 +58,7 @@ base::Result<bool> Metrics::open_state_file(const std::string& path) {
     show(shown_);
     slot_->start_ticks = own_facts().start_ticks;
     slot_->start_milliseconds = started_;
+    slot_->last_reload = reload_->word();
     slot_->open_descriptors = open_descriptors(own_pid()).value_or(0);
     slot_->pid = own_pid();
   }
@@ -110,6 +114,24 @@ void Metrics::request(const protocol::Request& request, const protocol::Reply& r
     counters_->decisions[reply.reason].add();
   }
   if (is_redirect(status)) counters_->redirects[status].add();
+  if (reply.page == protocol::Page::kReady) {
+    counters_->ready_checks[reply.reason].add();
+    counters_->last_ready = reply.is_success() ? 2 : 1;
+  }
+}
+
+void Metrics::attempt(std::optional<protocol::Reason> outcome) {
+  (outcome ? counters_->attempts[*outcome] : counters_->mixed_attempts).add();
+}
+
+void Metrics::reloaded(bool taken) {
+  reload_->failed = !taken;
+  if (taken) {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    reload_->milliseconds = static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+  }
+  if (slot_ != nullptr) slot_->last_reload = reload_->word();
 }
 
 void Metrics::on_lookup(protocol::RecordType type, protocol::Outcome outcome,
@@ -139,6 +161,8 @@ void Metrics::show(const Gauges& gauges) {
 Metrics::Totals Metrics::totals() {
   Totals totals;
   totals.gauges = shown_;
+  totals.reload_failed = reload_->failed;
+  totals.reloaded = reload_->milliseconds;
   const auto add_process = [&totals](std::uint64_t pid, const ProcessFacts& facts,
                                      std::uint64_t started, std::uint64_t descriptors) {
     totals.resident_octets += facts.resident_octets;
@@ -161,6 +185,9 @@ Metrics::Totals Metrics::totals() {
     totals.gauges.requests_in_flight += slot.requests_in_flight;
     totals.gauges.lookups_in_flight += slot.lookups_in_flight;
     totals.gauges.cache_entries += slot.cache_entries;
+    const Reload reload = Reload::of(slot.last_reload);
+    totals.reload_failed |= reload.failed;
+    totals.reloaded = std::min(totals.reloaded, reload.milliseconds);
     // In another container, the number is somebody else's here.
     const auto facts = process_facts(pid);
     if (!facts || facts->start_ticks != slot.start_ticks) continue;

@@ -50,6 +50,10 @@ class Metrics final : public dns::Engine::Observer {
 
   void request(const protocol::Request& request, const protocol::Reply& reply,
                base::Duration total);
+  // What a CA's requests for one token were answered; none: not all the same.
+  void attempt(std::optional<protocol::Reason> outcome);
+  // The configuration was read again; or it was refused, and the one before stays.
+  void reloaded(bool taken);
   void on_lookup(protocol::RecordType type, protocol::Outcome outcome,
                  base::Duration duration) override;
   void on_cache_hit() override;
@@ -67,6 +71,7 @@ class Metrics final : public dns::Engine::Observer {
 
  private:
   struct Counters;
+  struct Reload;
   struct Slot;
   struct Shared;
   struct Totals {
@@ -77,6 +82,8 @@ class Metrics final : public dns::Engine::Observer {
     std::uint64_t virtual_octets = 0;
     std::size_t open_descriptors = 0;
     std::uint64_t started = 0;  // in milliseconds
+    bool reload_failed = false;
+    std::uint64_t reloaded = 0;  // in milliseconds, the longest ago
   };
 
   base::Result<bool> open_state_file(const std::string& path);
@@ -84,6 +91,7 @@ class Metrics final : public dns::Engine::Observer {
   ProcessFacts own_facts();
   Totals totals();
   void add_requests(std::vector<Family>& page) const;
+  void add_outcomes(std::vector<Family>& page) const;
   void add_lookups(std::vector<Family>& page) const;
   void add_processes(std::vector<Family>& page);
 
@@ -94,6 +102,7 @@ class Metrics final : public dns::Engine::Observer {
   std::string path_;
   Counters* counters_;
   Slot* slot_ = nullptr;  // in the file
+  std::unique_ptr<Reload> reload_;
   Gauges shown_;
   std::function<void()> on_change_;
   base::TimePoint next_look_;

@@ -50,6 +50,18 @@ Family gauge(std::string_view name, std::string_view help, double value) {
   return family(name, FamilyType::kGauge, help, {sample({}, value)});
 }
 
+std::string word_of(Reason reason) { return std::string(protocol::info(reason).word); }
+
+// One for each reason, also where nothing has been counted.
+std::vector<Sample> by_reason(std::string_view label,
+                              const base::EnumArray<Reason, Counter>& counters) {
+  std::vector<Sample> samples;
+  for (const Reason reason : kAllOf<Reason>) {
+    samples.push_back(sample({{label, word_of(reason)}}, counters[reason]));
+  }
+  return samples;
+}
+
 }  // namespace
 
 std::string Metrics::page(const Gauges& gauges) {
@@ -57,6 +69,7 @@ std::string Metrics::page(const Gauges& gauges) {
   count_processor_time();
   std::vector<Family> page;
   add_requests(page);
+  add_outcomes(page);
   add_lookups(page);
   add_processes(page);
   return exposition(page);
@@ -94,14 +107,25 @@ void Metrics::add_requests(std::vector<Family>& page) const {
   }
   page.push_back(
       family("redirects_total", FamilyType::kCounter, "Redirects sent.", std::move(redirects)));
+}
 
-  std::vector<Sample> decisions;
-  for (const Reason reason : kAllOf<Reason>) {
-    const std::string_view word = protocol::info(reason).word;
-    decisions.push_back(sample({{"reason", std::string(word)}}, counters_->decisions[reason]));
-  }
+void Metrics::add_outcomes(std::vector<Family>& page) const {
   page.push_back(family("relay_decisions_total", FamilyType::kCounter,
-                        "Requests answered, by reason.", std::move(decisions)));
+                        "Requests answered, by reason.",
+                        by_reason("reason", counters_->decisions)));
+  std::vector<Sample> attempts = by_reason("outcome", counters_->attempts);
+  attempts.push_back(sample({{"outcome", "mixed"}}, counters_->mixed_attempts));
+  page.push_back(family("relay_attempts_total", FamilyType::kCounter,
+                        "Challenges that CAs have tried, by what all requests for one token were "
+                        "answered.",
+                        std::move(attempts)));
+  page.push_back(family("relay_ready_checks_total", FamilyType::kCounter,
+                        "Answers of /ready, by reason.",
+                        by_reason("reason", counters_->ready_checks)));
+  const std::uint64_t ready = counters_->last_ready;
+  if (ready == 0) return;
+  page.push_back(gauge("relay_ready", "1 if the last answer of /ready was that the relay is ready.",
+                       static_cast<double>(ready - 1)));
 }
 
 void Metrics::add_lookups(std::vector<Family>& page) const {
@@ -143,6 +167,14 @@ void Metrics::add_processes(std::vector<Family>& page) {
       gauge("relay_processes", "Processes whose numbers these are.", number(now.processes)));
   page.push_back(family("relay_build_info", FamilyType::kGauge, "1, with what was built as labels.",
                         {sample({{"version", std::string(version_)}}, 1)}));
+
+  page.push_back(gauge("relay_config_last_reload_successful",
+                       "1 if no process has refused the configuration that it was last given.",
+                       now.reload_failed ? 0 : 1));
+  page.push_back(gauge("relay_config_last_reload_success_timestamp_seconds",
+                       "When a process last took a configuration, in seconds of Unix time; of "
+                       "several processes, the one for which it is longest ago.",
+                       number(now.reloaded) / 1000));
 
   page.push_back(counter("process_cpu_seconds_total", "CPU time spent, in seconds.",
                          number(counters_->processor_nanoseconds.get()) / 1e9));

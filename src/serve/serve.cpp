@@ -73,11 +73,11 @@ class Server {
     if (const auto confined = confine(); !confined) {
       log_.warn("not confined: " + confined.error());
     }
-    service_.log_attempts();
+    service_.tell_attempts();
     service_.put_memory_aside();
     log_.info(serving_);
     loop_.run();
-    service_.log_open_attempts();
+    service_.tell_open_attempts();
     log_.info("stopped");
     return 0;
   }
@@ -109,20 +109,22 @@ class Server {
 
   void reload() {
     try {
-      reload_configuration();
+      service_.reloaded(reload_configuration());
     } catch (const std::bad_alloc&) {
+      service_.reloaded(false);
       log_.error("configuration: not reloaded, there is no memory for it");
     }
   }
 
-  void reload_configuration() {
+  // False: the old one stays.
+  bool reload_configuration() {
     auto config = reload_config(config_option_, process_environment(), service_.config());
     if (!config) {
       // Whoever has moved the log away is not to wait for a right configuration.
       reopen_log();
       for (const std::string& fault : config.error()) log_.error("configuration: " + fault);
       log_.error("configuration: not reloaded, the old one stays");
-      return;
+      return false;
     }
     const auto changes = config_changes(service_.config(), *config);
     const bool other_log = service_.config().log != config->log;
@@ -137,6 +139,7 @@ class Server {
     const bool is_there = ::access(path.c_str(), F_OK) == 0;
     log_.info("configuration reloaded" +
               (is_there ? std::string() : ": " + path + " is not there, the defaults hold"));
+    return true;
   }
 
   void log_changes(const std::vector<ConfigChange>& changes) {

@@ -123,9 +123,9 @@ void Service::answer(Id id, const protocol::Request& request, const protocol::Re
 }
 
 void Service::add_to_attempts(const protocol::Request& request, protocol::Reason reason) {
-  if (!attempts_ || !log_.tells_requests()) return;
+  if (!attempts_) return;
   try {
-    if (const auto early = attempts_->add(loop_.now(), request, reason)) log_.attempt(*early);
+    if (const auto early = attempts_->add(loop_.now(), request, reason)) tell(*early);
     wait_for_attempts();
   } catch (const std::bad_alloc&) {
     // The request has a line of its own.
@@ -137,14 +137,19 @@ void Service::wait_for_attempts() {
   if (attempts_timer_ != 0 || !due) return;
   attempts_timer_ = loop_.at(*due, [this] {
     attempts_timer_ = 0;
-    while (const auto attempt = attempts_->take(loop_.now())) log_.attempt(*attempt);
+    while (const auto attempt = attempts_->take(loop_.now())) tell(*attempt);
     wait_for_attempts();
   });
 }
 
-void Service::log_open_attempts() {
+void Service::tell_open_attempts() {
   if (!attempts_) return;
-  while (const auto attempt = attempts_->take_oldest()) log_.attempt(*attempt);
+  while (const auto attempt = attempts_->take_oldest()) tell(*attempt);
+}
+
+void Service::tell(const Attempt& attempt) {
+  metrics_.attempt(attempt.outcome());
+  log_.attempt(attempt);
 }
 
 Gauges Service::gauges() const {

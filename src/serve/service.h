@@ -39,10 +39,10 @@ class Service {
   // From now on, a shortage of memory is for new requests: what is under way has a reserve.
   void put_memory_aside() { memory_.emplace(); }
 
-  // From now on, requests that are one attempt of a CA are also logged as one.
-  void log_attempts() { attempts_.emplace(); }
+  // From now on, requests that are one attempt of a CA are also counted and logged as one.
+  void tell_attempts() { attempts_.emplace(); }
   // Those that are not over yet, at the end of service.
-  void log_open_attempts();
+  void tell_open_attempts();
 
   // Counts where the configuration says from now on; what cannot be done is logged.
   void open_state_file();
@@ -59,6 +59,8 @@ class Service {
   std::size_t fit_to_descriptors(std::size_t descriptors);
 
   const Config& config() const { return *config_; }
+  // What has become of a reload, for the counters.
+  void reloaded(bool taken) { metrics_.reloaded(taken); }
   // Answers all that is held as at its deadline.
   void time_out();
 
@@ -69,6 +71,7 @@ class Service {
   bool admit_check(const protocol::Request& request);
   void add_to_attempts(const protocol::Request& request, protocol::Reason reason);
   void wait_for_attempts();
+  void tell(const Attempt& attempt);
   Gauges gauges() const;
   void show_gauges_soon();
   void answer(Id id, const protocol::Request& request, const protocol::Reply& reply,

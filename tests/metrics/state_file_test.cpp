@@ -287,6 +287,37 @@ BOOST_AUTO_TEST_CASE(a_page_has_the_gauges_of_all_who_live) {
   }
 }
 
+// A reload that only some of the processes have taken is a thing to know of, whichever is asked.
+BOOST_AUTO_TEST_CASE(a_reload_is_a_success_if_it_was_one_for_all_who_live) {
+  const Directory directory;
+  Metrics one("1.2.3");
+  auto two = std::make_unique<Metrics>("1.2.3");
+  for (Metrics* const metrics : {&one, two.get()}) {
+    BOOST_REQUIRE(bool(metrics->use_state_file(directory.file("state"))));
+  }
+  const auto shows = [](Metrics& metrics, const char* value) {
+    return metrics.page({}).find("\nrelay_config_last_reload_successful " + std::string(value) +
+                                 "\n") != std::string::npos;
+  };
+  const auto timestamp = [](Metrics& metrics) {
+    const std::string page = metrics.page({});
+    const std::string name = "\nrelay_config_last_reload_success_timestamp_seconds ";
+    return std::stod(page.substr(page.find(name) + name.size()));
+  };
+  BOOST_TEST(shows(one, "1"));
+  const double before = timestamp(*two);
+  two->reloaded(false);
+  BOOST_TEST(shows(one, "0"));
+  BOOST_TEST(shows(*two, "0"));
+  one.reloaded(true);
+  BOOST_TEST(shows(one, "0"));
+  BOOST_TEST(timestamp(one) <= before);
+  // It is started again, with what is there now.
+  two.reset();
+  BOOST_TEST(shows(one, "1"));
+  BOOST_TEST(timestamp(one) >= before);
+}
+
 BOOST_AUTO_TEST_CASE(a_file_that_goes_away_is_noticed_within_a_second_and_told_once) {
   const Directory directory;
   const std::string path = directory.file("state");

@@ -421,7 +421,7 @@ BOOST_AUTO_TEST_CASE(no_more_lookups_have_sockets_than_there_are_descriptors_for
 BOOST_AUTO_TEST_CASE(requests_for_one_token_are_logged_as_one_attempt_where_that_is_wanted) {
   for (const bool wanted : {false, true}) {
     ServedWorld world;
-    if (wanted) world.service->log_attempts();
+    if (wanted) world.service->tell_attempts();
     Service::Id id = 0;
     for (const char* client : {"192.0.2.1", "192.0.2.2", "192.0.2.3"}) {
       world.challenge(++id, "app.example.com", client);
@@ -429,21 +429,21 @@ BOOST_AUTO_TEST_CASE(requests_for_one_token_are_logged_as_one_attempt_where_that
     }
     world.page("/health");
     BOOST_TEST(lines_with(world.log_text(), "event=attempt") == 0u);
-    world.service->log_open_attempts();
+    world.service->tell_open_attempts();
     const std::string text = world.log_text();
     BOOST_TEST(lines_with(text, "event=attempt") == (wanted ? 1u : 0u), text);
     BOOST_TEST(lines_with(text,
                           " outcome=ok requests=3 clients=3 host=app.example.com token=token "
                           "answers=ok:3 ") == (wanted ? 1u : 0u),
                text);
-    world.service->log_open_attempts();
+    world.service->tell_open_attempts();
     BOOST_TEST(world.log_text() == text);
   }
 }
 
 BOOST_AUTO_TEST_CASE(an_attempt_that_gives_way_to_others_is_logged_then) {
   ServedWorld world;
-  world.service->log_attempts();
+  world.service->tell_attempts();
   world.challenge(1, "app.example.com");
   world.answer(1);
   for (std::size_t i = 0; i < Attempts::kMost; ++i) {
@@ -451,8 +451,24 @@ BOOST_AUTO_TEST_CASE(an_attempt_that_gives_way_to_others_is_logged_then) {
                            ServedWorld::raw("app.example.com", kServedPath + std::to_string(i)));
   }
   BOOST_TEST(lines_with(world.log_text(), "event=attempt") == 1u);
-  world.service->log_open_attempts();
+  world.service->tell_open_attempts();
   BOOST_TEST(lines_with(world.log_text(), "event=attempt") == 1 + Attempts::kMost);
+}
+
+BOOST_AUTO_TEST_CASE(attempts_are_counted_where_the_log_hides_them_too) {
+  ServedWorld world;
+  BOOST_REQUIRE(bool(world.log.open(
+      {LogLevel::kWarn, LogFormat::kText, (world.directory / "relay.log").string()})));
+  world.service->tell_attempts();
+  world.challenge(1, "app.example.com");
+  world.answer(1);
+  world.challenge(2, "app.example.com");
+  world.answer(2);
+  world.service->tell_open_attempts();
+  BOOST_TEST(world.log_text() == "");
+  const std::string metrics = world.page("/metrics");
+  BOOST_TEST(shows(metrics, "relay_attempts_total{outcome=\"ok\"} 1"), metrics);
+  BOOST_TEST(shows(metrics, "relay_attempts_total{outcome=\"mixed\"} 0"));
 }
 
 BOOST_AUTO_TEST_CASE(services_with_one_state_file_count_together) {

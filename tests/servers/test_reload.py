@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,30 @@ def test_a_file_cut_in_half_is_told_key_by_key(workspace: Workspace, injector: I
         ("info", "log.level: was info, now debug"),
     }
     assert not told(reload(relay, whole)), "nothing has changed"
+
+
+def test_the_counters_show_whether_the_last_reload_was_one(workspace: Workspace, injector: Injector) -> None:
+    good = config_text(injector.server, {"service": {"state_file": str(workspace.fresh("state"))}})
+    relay = Relay(workspace, good)
+    success, when = "relay_config_last_reload_successful", "relay_config_last_reload_success_timestamp_seconds"
+    started = relay.metrics()
+    assert started[success] == 1
+    assert abs(started[when] - time.time()) < 60
+    other = Relay(workspace, good)
+
+    reload(relay, good + "[log]\nlevle = 1\n", "the old one stays")
+    for page in (relay.metrics(), other.metrics()):
+        assert page[success] == 0, "one of two processes has refused its own"
+        assert page[when] == started[when]
+
+    reload(relay, good)
+    assert relay.metrics()[success] == other.metrics()[success] == 1
+    # Of several, that for which it is longest ago.
+    assert started[when] < relay.metrics()[when] == other.metrics()[when] <= time.time()
+    assert other.terminate() == 0
+    before = relay.metrics()[when]
+    reload(relay, good)
+    assert relay.metrics()[when] > before
 
 
 @pytest.mark.parametrize("text", [None, "", "# deny = []\n", "[domains]\n[dns]\n"], ids=["gone", "empty", "comments", "heads"])
