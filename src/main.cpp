@@ -171,7 +171,8 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  base::Loop::block_signals({SIGPIPE});  // a reader that has gone is an error of write(), no more
+  // A reader that has gone, or a file that may not grow any more, is an error of write(), no more.
+  base::Loop::block_signals({SIGPIPE, SIGXFSZ});
   fill_standard_descriptors();
   try {
     return run(argc, argv);

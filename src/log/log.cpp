@@ -8,12 +8,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <new>
 #include <optional>
 #include <utility>
 
 #include "base/escape.h"
+#include "log/loss_reporter.h"
 #include "log/output.h"
 #include "log/writer.h"
 
@@ -22,6 +24,8 @@ namespace {
 
 // How long a line that is written directly waits for a reader that does not read.
 constexpr std::chrono::seconds kDirectPatience{1};
+// Of the logger; no line shows it.
+constexpr const char* kName = "relay";
 // A line shows this much of one value; a Host may have 253 bytes.
 constexpr std::size_t kShownBytes = 256;
 // Enough of a token to tell challenges apart, too little to answer one.
@@ -93,26 +97,41 @@ class Pairs {
 };
 
 // Hands each line to the thread that writes, or writes it itself where there is no thread.
+class Delivery {
+ public:
+  void start_thread() { writer_.emplace(); }
+  void add(const LogOutput::Pointer& output, std::string_view line) {
+    if (writer_) return writer_->add(output, line);
+    lost_ += losses_.write(*output, line, kDirectPatience);
+  }
+  void lose(int error) {
+    if (writer_) return writer_->lose(error);
+    losses_.add({1, error});
+    ++lost_;
+  }
+  std::uint64_t lost() const { return writer_ ? writer_->dropped() : lost_; }
+  bool finish(std::chrono::milliseconds patience) { return !writer_ || writer_->finish(patience); }
+
+ private:
+  std::optional<LogWriter> writer_;
+  LossReporter losses_;
+  std::uint64_t lost_ = 0;
+};
+
 class LineSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
-  // `writer` is nullptr where lines are not queued.
-  LineSink(LogWriter* writer, LogOutput::Pointer output)
-      : writer_(writer), output_(std::move(output)) {}
+  LineSink(Delivery& delivery, LogOutput::Pointer output)
+      : delivery_(delivery), output_(std::move(output)) {}
 
  private:
   void sink_it_(const spdlog::details::log_msg& message) override {
     line_.clear();
     formatter_->format(message, line_);
-    const std::string_view line(line_.data(), line_.size());
-    if (writer_ != nullptr) {
-      writer_->add(output_, line);
-    } else {
-      output_->write(line, kDirectPatience);
-    }
+    delivery_.add(output_, {line_.data(), line_.size()});
   }
   void flush_() override {}
 
-  LogWriter* writer_;
+  Delivery& delivery_;
   LogOutput::Pointer output_;
   spdlog::memory_buf_t line_;
 };
@@ -171,14 +190,26 @@ std::unique_ptr<spdlog::formatter> make_formatter(const LogSettings& settings) {
   return formatter;
 }
 
+// Called where the lines are written, which may be in another thread: the formatter is its own.
+LogOutput::Notice loss_notice(const LogSettings& settings) {
+  constexpr auto kLevel = LogLevel::kWarn;
+  if (settings.level > kLevel) return {};
+  const std::shared_ptr<spdlog::formatter> formatter = make_formatter(settings);
+  return [formatter, format = settings.format](const LogLoss& loss) {
+    Pairs pairs(format);
+    pairs.add("message", loss_text(loss), true);
+    spdlog::memory_buf_t line;
+    formatter->format({kName, to_spdlog(kLevel), pairs.line()}, line);
+    return std::string(line.data(), line.size());
+  };
+}
+
 }  // namespace
 
 struct Log::Sink {
   LogFormat format = LogFormat::kText;
-  // Only where lines are queued. Before the logger, which uses it.
-  std::optional<LogWriter> writer;
+  Delivery delivery;  // before the logger, which uses it
   std::shared_ptr<spdlog::logger> logger;
-  std::uint64_t without_memory = 0;  // lines
 
   // A line for which there is no memory is lost, and nothing else is.
   template <typename Write>
@@ -186,13 +217,13 @@ struct Log::Sink {
     try {
       write();
     } catch (const std::bad_alloc&) {
-      ++without_memory;
+      delivery.lose(ENOMEM);
     }
   }
 };
 
 Log::Log(Writing writing) : sink_(std::make_unique<Sink>()) {
-  if (writing == Writing::kQueued) sink_->writer.emplace();
+  if (writing == Writing::kQueued) sink_->delivery.start_thread();
 }
 
 Log::~Log() = default;
@@ -200,13 +231,13 @@ Log::~Log() = default;
 base::Result<void> Log::open(const LogSettings& settings) {
   auto output = open_output(settings.target);
   if (!output) return base::Failure{output.error()};
-  auto sink = std::make_shared<LineSink>(sink_->writer ? &*sink_->writer : nullptr,
-                                         std::move(output.value()));
+  output.value()->set_notice(loss_notice(settings));
+  auto sink = std::make_shared<LineSink>(sink_->delivery, std::move(output.value()));
   sink->set_formatter(make_formatter(settings));
-  auto logger = std::make_shared<spdlog::logger>("relay", std::move(sink));
+  auto logger = std::make_shared<spdlog::logger>(kName, std::move(sink));
   logger->set_level(to_spdlog(settings.level));
-  // An error while writing must not end the service, and there is nowhere to report it.
-  logger->set_error_handler([](const std::string&) {});
+  // A line that could not be made, which only a shortage of memory does, must not end the service.
+  logger->set_error_handler([this](const std::string&) { sink_->delivery.lose(ENOMEM); });
   sink_->logger = std::move(logger);
   sink_->format = settings.format;
   return {};
@@ -281,13 +312,11 @@ void Log::info(std::string_view message) { this->message(LogLevel::kInfo, messag
 void Log::warn(std::string_view message) { this->message(LogLevel::kWarn, message); }
 void Log::error(std::string_view message) { this->message(LogLevel::kError, message); }
 
-std::uint64_t Log::dropped() const {
-  return sink_->without_memory + (sink_->writer ? sink_->writer->dropped() : 0);
-}
+std::uint64_t Log::dropped() const { return sink_->delivery.lost(); }
 
 bool Log::close(std::chrono::milliseconds patience) {
   sink_->logger.reset();
-  return !sink_->writer || sink_->writer->finish(patience);
+  return sink_->delivery.finish(patience);
 }
 
 }  // namespace http01

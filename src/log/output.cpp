@@ -9,8 +9,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <climits>
+#include <cstdio>
+#include <ctime>
 #include <utility>
 
 #include "base/ascii.h"
@@ -35,6 +38,16 @@ std::string_view next_write(std::string_view lines) {
   return lines.substr(0, end == std::string_view::npos ? lines.size() : end + 1);
 }
 
+std::uint64_t line_count(std::string_view lines) {
+  return static_cast<std::uint64_t>(std::ranges::count(lines, '\n'));
+}
+
+// Returns false if nothing can be written after so long. A pipe that is ready takes kMaxWrite.
+bool can_write(int fd, std::chrono::milliseconds patience) {
+  pollfd writable{fd, POLLOUT, 0};
+  return ::poll(&writable, 1, static_cast<int>(patience.count())) != 0;
+}
+
 class DescriptorOutput final : public LogOutput {
  public:
   // A file that was opened here, O_NONBLOCK.
@@ -42,78 +55,163 @@ class DescriptorOutput final : public LogOutput {
   // Belongs to others: it stays open, and write() may wait there.
   explicit DescriptorOutput(int fd) : fd_(fd), may_block_(true) {}
 
-  bool write(std::string_view lines, std::chrono::milliseconds patience) override {
+  LogLoss write(std::string_view lines, std::chrono::milliseconds patience) override {
     while (!lines.empty()) {
+      if (!at_line_start_ && has_half_line()) {
+        const int error = write_all("\n", patience).error;
+        if (error != 0) return {line_count(lines), error};
+        half_line_ = false;
+      }
       const std::string_view some = next_write(lines);
-      if (!write_all(some, patience)) return false;
-      lines.remove_prefix(some.size());
+      const auto [written, error] = write_all(some, patience);
+      lines.remove_prefix(written);
+      at_line_start_ = error == 0;
+      if (written > 0) half_line_ = some[written - 1] != '\n';
+      if (error == 0) continue;
+      // A line of which but the end is missing is not lost: it will be ended.
+      if (written > 0 && half_line_ && lines.starts_with('\n')) lines.remove_prefix(1);
+      return {line_count(lines), error};
     }
-    return true;
+    return {};
   }
 
  private:
-  bool write_all(std::string_view bytes, std::chrono::milliseconds patience) const {
-    while (!bytes.empty()) {
-      if (may_block_ && patience != kForever && !wait(patience)) return false;
-      const ssize_t count = ::write(fd_, bytes.data(), bytes.size());
+  struct Written {
+    std::size_t bytes;
+    int error;  // why that was not all, 0: it was
+  };
+
+  Written write_all(std::string_view bytes, std::chrono::milliseconds patience) const {
+    std::size_t written = 0;
+    while (written < bytes.size()) {
+      if (may_block_ && patience != kForever && !can_write(fd_, patience)) {
+        return {written, LogLoss::kNotReadInTime};
+      }
+      const ssize_t count = ::write(fd_, bytes.data() + written, bytes.size() - written);
       if (count >= 0) {
-        bytes.remove_prefix(static_cast<std::size_t>(count));
+        written += static_cast<std::size_t>(count);
       } else if (base::would_block(errno)) {
         // A full pipe, or standard error that another process has made non-blocking.
-        if (!wait(patience)) return false;
+        if (!can_write(fd_, patience)) return {written, LogLoss::kNotReadInTime};
       } else if (errno != EINTR) {
-        return false;
+        return {written, errno};
       }
     }
-    return true;
+    return {written, 0};
   }
 
-  // Returns false if nothing can be written after so long. A pipe that is ready takes kMaxWrite.
-  bool wait(std::chrono::milliseconds patience) const {
-    pollfd writable{fd_, POLLOUT, 0};
-    return ::poll(&writable, 1, static_cast<int>(patience.count())) != 0;
+  // Of a file that can be read, its last byte tells, whoever has written it.
+  bool has_half_line() const {
+    if (!owned_) return half_line_;
+    off_t before = -1;
+    while (true) {
+      struct stat file {};
+      char last = 0;
+      if (::fstat(fd_, &file) != 0 || !S_ISREG(file.st_mode)) return half_line_;
+      if (file.st_size == 0) return false;
+      if (::pread(fd_, &last, 1, file.st_size - 1) != 1) return half_line_;
+      if (last == '\n') return false;
+      // Once it has grown since the first look, another process is writing its line.
+      if (before >= 0) return file.st_size == before;
+      before = file.st_size;
+      ::poll(nullptr, 0, 1);
+    }
   }
 
   base::Fd owned_;
   int fd_;
   bool may_block_ = false;
+  // Known: nothing has failed since the last line end, and there was a write.
+  bool at_line_start_ = false;
+  bool half_line_ = false;
 };
 
-// syslog(3) waits for a daemon whose queue is full, and has no limit. Where there is no daemon, or
-// not one that takes datagrams, it does not wait.
-bool daemon_reads(std::chrono::milliseconds patience) {
-  sockaddr_un address{AF_UNIX, _PATH_LOG};
-  const base::Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!socket ||
-      ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    return true;
-  }
-  pollfd writable{socket.get(), POLLOUT, 0};
-  return ::poll(&writable, 1, static_cast<int>(patience.count())) != 0;
-}
-
-// syslog(3) has one connection for the whole process, behind a lock that it holds while it waits
-// for a daemon that does not read. The loop's thread must not wait for that lock. So the thread
-// that writes makes the connection, and an output that has written nothing does not close it.
+// Not by syslog(3), which does not return whether a line reached the daemon, and waits for one
+// that does not read for ever, behind the lock of the process's only connection.
 class SyslogOutput final : public LogOutput {
  public:
-  ~SyslogOutput() override {
-    if (opened_) ::closelog();
-  }
-
-  bool write(std::string_view lines, std::chrono::milliseconds patience) override {
-    if (patience != kForever && !daemon_reads(patience)) return false;
-    if (!std::exchange(opened_, true)) ::openlog("http01-relay", LOG_PID, LOG_DAEMON);
+  LogLoss write(std::string_view lines, std::chrono::milliseconds patience) override {
     while (!lines.empty()) {
-      const SyslogLine line = take_syslog_line(lines);
-      const auto size = static_cast<int>(std::min<std::size_t>(line.text.size(), INT_MAX));
-      ::syslog(line.priority, "%.*s", size, line.text.data());
+      std::string_view rest = lines;
+      const SyslogLine line = take_syslog_line(rest);
+      if (const int error = send(line, patience); error != 0) return {line_count(lines), error};
+      lines = rest;
     }
-    return true;
+    return {};
   }
 
  private:
-  bool opened_ = false;
+  // These return 0 or the error, as LogLoss has it.
+
+  int send(const SyslogLine& line, std::chrono::milliseconds patience) {
+    std::array<char, kMaxMessage + 1> message;
+    const std::size_t size = fill(message, line);
+    const bool was_connected = bool(daemon_);
+    int error = was_connected ? send_all({message.data(), size}, patience) : 0;
+    // A daemon that was started again has another socket.
+    if (!was_connected || (error != 0 && error != LogLoss::kNotReadInTime)) {
+      error = connect();
+      if (error == 0) error = send_all({message.data(), size}, patience);
+    }
+    // The rest of half a message would be taken for the next one.
+    if (error != 0 && is_stream_) daemon_.reset();
+    return error;
+  }
+
+  int connect() {
+    sockaddr_un address{AF_UNIX, _PATH_LOG};
+    int error = 0;
+    for (const int type : {SOCK_DGRAM, SOCK_STREAM}) {
+      daemon_.reset(::socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+      if (!daemon_) return errno;
+      is_stream_ = type == SOCK_STREAM;
+      if (::connect(daemon_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) ==
+          0) {
+        return 0;
+      }
+      error = errno;
+      daemon_.reset();
+      if (error != EPROTOTYPE) break;
+    }
+    return error;
+  }
+
+  int send_all(std::string_view message, std::chrono::milliseconds patience) const {
+    // A stream's messages end with a NUL byte.
+    if (!is_stream_) message.remove_suffix(1);
+    while (!message.empty()) {
+      const ssize_t count = ::send(daemon_.get(), message.data(), message.size(), MSG_NOSIGNAL);
+      if (count >= 0) {
+        message.remove_prefix(static_cast<std::size_t>(count));
+      } else if (base::would_block(errno)) {
+        if (!can_write(daemon_.get(), patience)) return LogLoss::kNotReadInTime;
+      } else if (errno != EINTR) {
+        return errno;
+      }
+    }
+    return 0;
+  }
+
+  static constexpr std::size_t kMaxMessage = 8192;
+
+  // As syslog(3) writes it: "<30>Nov  3 07:01:02 http01-relay[815]: reason=ok ...". Returns its
+  // size, with the NUL byte at the end.
+  static std::size_t fill(std::array<char, kMaxMessage + 1>& message, const SyslogLine& line) {
+    const std::time_t now = std::time(nullptr);
+    std::tm local{};
+    ::localtime_r(&now, &local);
+    std::array<char, 32> stamp{};
+    std::strftime(stamp.data(), stamp.size(), "%h %e %T", &local);
+    const int priority = LOG_DAEMON | line.priority;
+    const int text_size = static_cast<int>(std::min(line.text.size(), kMaxMessage));
+    const int size =
+        std::snprintf(message.data(), message.size(), "<%d>%s http01-relay[%d]: %.*s", priority,
+                      stamp.data(), static_cast<int>(::getpid()), text_size, line.text.data());
+    return std::min(static_cast<std::size_t>(size), kMaxMessage) + 1;
+  }
+
+  base::Fd daemon_;
+  bool is_stream_ = false;
 };
 
 std::string open_error(const std::string& path, const base::OpenFailure& failure) {
@@ -125,15 +223,27 @@ std::string open_error(const std::string& path, const base::OpenFailure& failure
 
 }  // namespace
 
+std::string loss_text(const LogLoss& loss) {
+  return std::to_string(loss.lines) +
+         (loss.lines == 1 ? " line of the log was lost: " : " lines of the log were lost: ") +
+         (loss.error == LogLoss::kNotReadInTime ? "not read in time"
+                                                : base::error_text(loss.error));
+}
+
 base::Result<LogOutput::Pointer> LogOutput::open_file(const std::string& path) {
   struct stat file {};
-  if (::stat(path.c_str(), &file) == 0 && S_ISBLK(file.st_mode)) {
-    return base::Failure{path + ": a disk, not a file"};
-  }
+  const bool is_there = ::stat(path.c_str(), &file) == 0;
+  if (is_there && S_ISBLK(file.st_mode)) return base::Failure{path + ": a disk, not a file"};
   // Without these flags, opening a pipe would wait for its reader, and a terminal would become the
   // terminal that controls this process.
-  constexpr int kFlags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-  auto fd = base::open_trusted(path, kFlags, kFileMode);
+  constexpr int kFlags = O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+  // A file is read too, for whether its last line has an end. A pipe must not be: it would have a
+  // reader then.
+  const bool is_file = !is_there || S_ISREG(file.st_mode);
+  auto fd = base::open_trusted(path, kFlags | (is_file ? O_RDWR : O_WRONLY), kFileMode);
+  if (!fd && is_file && fd.error().error == EACCES) {
+    fd = base::open_trusted(path, kFlags | O_WRONLY, kFileMode);
+  }
   if (!fd) return base::Failure{open_error(path, fd.error())};
   return Pointer(std::make_shared<DescriptorOutput>(std::move(*fd)));
 }

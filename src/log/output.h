@@ -1,15 +1,30 @@
 // Where the lines of the log go: a file, standard error or syslog. One thread at a time may write
-// to an output. Opening a file returns why it cannot be used; nothing throws but std::bad_alloc.
+// to an output. Opening a file returns why it cannot be used; nothing throws but std::bad_alloc,
+// and write() throws nothing.
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/result.h"
 
 namespace http01 {
+
+// Lines that were not written, or only half of them.
+struct LogLoss {
+  std::uint64_t lines = 0;
+  int error = 0;  // errno of the last one, or kNotReadInTime
+
+  static constexpr int kNotReadInTime = -1;
+};
+
+// "33 lines of the log were lost: No space left on device".
+std::string loss_text(const LogLoss& loss);
 
 class LogOutput {
  public:
@@ -23,8 +38,9 @@ class LogOutput {
   // symbolic link, anywhere in the path, that belongs to neither root nor this process's user.
   static base::Result<Pointer> open_file(const std::string& path);
   static Pointer standard_error();
-  // Each line must begin with its priority, "<6>"; the connection is made when the first is
-  // written.
+  // Each line must begin with its priority, "<6>"; the connection to the daemon is made when the
+  // first is written, and made again when the daemon was started again. Of a line of more than
+  // eight kilobytes, the beginning is sent.
   static Pointer syslog();
   // Does not close it.
   static Pointer descriptor(int fd);
@@ -32,10 +48,20 @@ class LogOutput {
   virtual ~LogOutput() = default;
 
   // Takes whole lines, each with its line end. Each time the reader does not read, it waits for at
-  // most `patience`; syslog(3) has no such limit, so whether its daemon reads is asked before, once
-  // for all lines. Returns false if a line was
-  // not written or only half of it: a full disk, a pipe without a reader, patience that ran out.
-  virtual bool write(std::string_view lines, std::chrono::milliseconds patience) = 0;
+  // most `patience`. At the first line that cannot be written (a full disk, a pipe without a
+  // reader, patience that ran out) it gives up; that line and those behind it are lost. A line of
+  // which a part was written is lost too; its part is ended before the next line is written. So is
+  // one that another process, or an earlier output, has left at the end of a file.
+  virtual LogLoss write(std::string_view lines, std::chrono::milliseconds patience) = 0;
+
+  // Makes the line that reports a loss, "" for none.
+  using Notice = std::function<std::string(const LogLoss&)>;
+  // To be called before the first line is written, if lost ones are to be reported here.
+  void set_notice(Notice notice) { notice_ = std::move(notice); }
+  std::string notice(const LogLoss& loss) const { return notice_ ? notice_(loss) : std::string(); }
+
+ private:
+  Notice notice_;
 };
 
 struct SyslogLine {

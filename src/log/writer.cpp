@@ -1,5 +1,6 @@
 #include "log/writer.h"
 
+#include <cerrno>
 #include <condition_variable>
 #include <mutex>
 #include <new>
@@ -7,6 +8,8 @@
 #include <system_error>
 #include <utility>
 #include <vector>
+
+#include "log/loss_reporter.h"
 
 namespace http01 {
 namespace {
@@ -24,9 +27,11 @@ struct LogWriter::State {
   struct Part {
     LogOutput::Pointer output;
     std::string lines;
+    LogLoss lost_before;
   };
 
   void add(const LogOutput::Pointer& output, std::string_view line);
+  void lose(int error);
   void run();
 
   std::mutex mutex;
@@ -34,6 +39,7 @@ struct LogWriter::State {
   std::condition_variable has_ended;
   std::vector<Part> waiting;
   std::size_t waiting_bytes = 0;
+  LogLoss lost_last;  // since the last line that found room
   std::uint64_t dropped = 0;
   bool asleep = false;
   bool ending = false;
@@ -55,8 +61,13 @@ void LogWriter::add(const LogOutput::Pointer& output, std::string_view line) {
   try {
     state_->add(output, line);
   } catch (const std::bad_alloc&) {
-    ++state_->dropped;
+    state_->lose(ENOMEM);
   }
+}
+
+void LogWriter::lose(int error) {
+  const std::lock_guard lock(state_->mutex);
+  state_->lose(error);
 }
 
 bool LogWriter::finish(std::chrono::milliseconds patience) {
@@ -82,16 +93,26 @@ std::uint64_t LogWriter::dropped() const {
 
 void LogWriter::State::add(const LogOutput::Pointer& output, std::string_view line) {
   if (waiting_bytes + line.size() > kMaxWaiting) {
-    ++dropped;
+    lose(LogLoss::kNotReadInTime);
     return;
   }
-  if (waiting.empty() || waiting.back().output != output) waiting.push_back({output, {}});
+  if (waiting.empty() || waiting.back().output != output || lost_last.lines > 0) {
+    waiting.push_back({output, {}, lost_last});
+    lost_last = {};
+  }
   waiting.back().lines.append(line);
   waiting_bytes += line.size();
   if (std::exchange(asleep, false)) wake.notify_one();
 }
 
+void LogWriter::State::lose(int error) {
+  ++dropped;
+  ++lost_last.lines;
+  lost_last.error = error;
+}
+
 void LogWriter::State::run() {
+  LossReporter losses;
   std::unique_lock lock(mutex);
   while (true) {
     asleep = waiting.empty();
@@ -101,9 +122,14 @@ void LogWriter::State::run() {
     waiting_bytes = 0;
     lock.unlock();
     for (Part& part : parts) {
-      part.output->write(part.lines, LogOutput::kForever);
+      losses.add(part.lost_before);
+      const std::uint64_t lost = losses.write(*part.output, part.lines, LogOutput::kForever);
       // An old output closes before the next one is written to.
       part.output.reset();
+      if (lost == 0) continue;
+      lock.lock();
+      dropped += lost;
+      lock.unlock();
     }
     lock.lock();
     wake.wait_for(lock, kRest, [this] { return ending; });

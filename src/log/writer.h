@@ -1,9 +1,9 @@
-// Writes lines from a thread of its own, so that a reader that does not read (a full pipe) costs
-// lines, which are counted, and never time. The lines that wait are one string for each output; the
-// thread takes all of them, writes, and rests a moment, so under load it is not woken for every
-// line. Calls are safe from one thread. The constructor throws std::system_error where the system
-// gives no thread; nothing else throws or takes anything of the system but memory for the lines:
-// one for which there is none is counted with those that found no room.
+// Writes lines from a thread of its own, so that a reader that does not read (a full pipe) and a
+// disk that is full cost lines, which are counted and reported, and never time. The lines that wait
+// are one string for each output; the thread takes all of them, writes, and rests a moment, so
+// under load it is not woken for every line. Calls are safe from one thread. The constructor throws
+// std::system_error where the system gives no thread; nothing else throws or takes anything of the
+// system but memory for the lines: one for which there is none is lost too.
 #pragma once
 
 #include <chrono>
@@ -28,11 +28,14 @@ class LogWriter {
   // output.
   void add(const LogOutput::Pointer& output, std::string_view line);
 
+  // A line that did not get here is counted and reported as well.
+  void lose(int error);
+
   // Writes what waits, for at most `patience`. Returns false if the thread still waits for a
   // reader: it then goes on by itself. Nothing may be added after.
   bool finish(std::chrono::milliseconds patience);
 
-  // The number of lines that found no room.
+  // The number of lines that were lost: they found no room, or could not be written.
   std::uint64_t dropped() const;
 
  private:

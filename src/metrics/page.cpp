@@ -161,7 +161,7 @@ void Metrics::add_processes(std::vector<Family>& page) {
   page.push_back(gauge("http_requests_in_flight", "Requests that wait for the DNS.",
                        number(now.gauges.requests_in_flight)));
   page.push_back(family("relay_log_lines_dropped_total", FamilyType::kCounter,
-                        "Log lines that nobody read in time.",
+                        "Log lines that were lost: not read in time, or not written.",
                         {sample({}, counters_->log_lines_dropped)}));
   page.push_back(
       gauge("relay_processes", "Processes whose numbers these are.", number(now.processes)));

@@ -83,7 +83,11 @@ class Server {
   }
 
   // False: the log's thread could not be ended.
-  bool close_log() { return log_.close(kLogPatience); }
+  bool close_log() {
+    const bool closed = log_.close(kLogPatience);
+    service_.show_gauges();
+    return closed;
+  }
 
  private:
   void fit_limits() {
@@ -202,6 +206,7 @@ int serve_cgi(Config config, std::string_view version) {
   service.refuse_checks_counted_alone();
   service.request(1, transport::read_cgi_request(process_environment(), STDIN_FILENO));
   if (!answer) loop.run();
+  service.show_gauges();
   return answer && transport::write_cgi_response(STDOUT_FILENO, *answer) ? 0 : 1;
 }
 

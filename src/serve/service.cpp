@@ -162,7 +162,7 @@ void Service::show_gauges_soon() {
   try {
     loop_.defer([this] {
       gauges_stale_ = false;
-      metrics_.show(gauges());
+      show_gauges();
     });
     gauges_stale_ = true;
   } catch (const std::bad_alloc&) {

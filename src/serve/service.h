@@ -50,6 +50,9 @@ class Service {
   // state file /check is off from now on.
   void refuse_checks_counted_alone();
 
+  // The counters then have what they do not count themselves: the log's lost lines. At the end.
+  void show_gauges() { metrics_.show(gauges()); }
+
   // Decides and resolves by this configuration from now on.
   void reconfigure(Config config);
   // How many descriptors serve all that `config` lets in.

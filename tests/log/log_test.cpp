@@ -13,6 +13,7 @@
 #include <iterator>
 #include <regex>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "base/fd.h"
@@ -230,6 +231,46 @@ BOOST_AUTO_TEST_CASE(a_reader_that_does_not_read_costs_lines_and_no_time) {
   pollfd ready{reader.get(), POLLIN, 0};
   while (::poll(&ready, 1, 10'000) == 1 && ::read(reader.get(), text.data(), text.size()) > 0) {
   }
+}
+
+// A reload has set another target.
+BOOST_AUTO_TEST_CASE(
+    lines_that_a_full_disk_has_cost_are_counted_and_reported_where_the_log_goes_next) {
+  for (const Log::Writing writing : {Log::Writing::kQueued, Log::Writing::kDirect}) {
+    for (const LogFormat format : {LogFormat::kText, LogFormat::kJson}) {
+      LogFile file;
+      Log log(writing);
+      BOOST_REQUIRE(bool(log.open({LogLevel::kInfo, format, "/dev/full"})));
+      for (int i = 0; i < 33; ++i) log.info("lost");
+      while (log.dropped() < 33) std::this_thread::yield();
+      BOOST_REQUIRE(bool(log.open(file.settings(format))));
+      log.info("written");
+      log.info("again");
+      BOOST_TEST(log.close(std::chrono::seconds(10)));
+      BOOST_TEST(log.dropped() == 33u);
+      const std::string why = "33 lines of the log were lost: No space left on device\"";
+      const std::regex lines(format == LogFormat::kText
+                                 ? "time=\\S+ level=warning message=\"" + why +
+                                       "\n.*\"written\"\n.*\"again\"\n"
+                                 : R"(\{"time":"[-0-9T:.]+Z","level":"warning","message":")" + why +
+                                       R"(\}\n.*"written"\}\n.*"again"\}\n)");
+      BOOST_TEST(std::regex_match(file.text(), lines), file.text());
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(below_the_level_no_loss_is_reported_but_it_is_counted) {
+  LogFile file;
+  Log log(Log::Writing::kDirect);
+  BOOST_REQUIRE(bool(log.open({LogLevel::kError, LogFormat::kText, "/dev/full"})));
+  log.error("lost");
+  LogSettings settings = file.settings(LogFormat::kText);
+  settings.level = LogLevel::kError;
+  BOOST_REQUIRE(bool(log.open(settings)));
+  log.error("written");
+  BOOST_TEST(log.dropped() == 1u);
+  const std::string text = file.text();
+  BOOST_TEST(std::count(text.begin(), text.end(), '\n') == 1);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,6 +1,7 @@
 #include "log/output.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -9,11 +10,17 @@
 
 #include <array>
 #include <boost/test/unit_test.hpp>
+#include <cerrno>
 #include <climits>
+#include <csignal>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <vector>
 
 #include "base/fd.h"
+#include "base/loop.h"
+#include "base/posix.h"
 
 namespace http01 {
 
@@ -40,6 +47,36 @@ std::string read_some(const base::Fd& fd) {
   const ssize_t count = ::read(fd.get(), buffer.data(), buffer.size());
   return {buffer.data(), static_cast<std::size_t>(count > 0 ? count : 0)};
 }
+
+// "LINES: WHY", or "" where all were written.
+std::string lost(const LogOutput::Pointer& output, std::string_view lines,
+                 std::chrono::milliseconds patience = LogOutput::kForever) {
+  const LogLoss loss = output->write(lines, patience);
+  if (loss.lines == 0) return "";
+  const std::string why =
+      loss.error == LogLoss::kNotReadInTime ? "not read" : base::error_text(loss.error);
+  return std::to_string(loss.lines) + ": " + why;
+}
+
+std::string contents(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// While it lives, no file grows beyond so many bytes: a disk that is full in the middle of a line.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) {
+    base::Loop::block_signals({SIGXFSZ});
+    BOOST_REQUIRE(::getrlimit(RLIMIT_FSIZE, &before_) == 0);
+    const rlimit limit{bytes, before_.rlim_max};
+    BOOST_REQUIRE(::setrlimit(RLIMIT_FSIZE, &limit) == 0);
+  }
+  ~FileSizeLimit() { ::setrlimit(RLIMIT_FSIZE, &before_); }
+
+ private:
+  rlimit before_{};
+};
 
 // "PRIORITY TEXT" of each line.
 std::vector<std::string> syslog_lines(std::string_view lines) {
@@ -94,7 +131,7 @@ BOOST_AUTO_TEST_CASE(a_pipe_without_a_reader_and_a_directory_are_refused_at_once
   const base::Fd reader(::open(pipe.c_str(), O_RDONLY | O_NONBLOCK));
   const auto opened = LogOutput::open_file(pipe);
   BOOST_REQUIRE(bool(opened));
-  BOOST_TEST(opened.value()->write("line\n", LogOutput::kForever));
+  BOOST_TEST(lost(*opened, "line\n") == "");
   BOOST_TEST(read_some(reader) == "line\n");
 }
 
@@ -114,7 +151,7 @@ BOOST_AUTO_TEST_CASE(one_write_is_whole_lines_and_fits_a_pipe) {
   base::Fd writer(ends[1]);
   std::string sent;
   for (std::size_t i = 0; i < 200; ++i) sent += std::string(i, 'x') + "\n";
-  BOOST_TEST(LogOutput::descriptor(writer.get())->write(sent, LogOutput::kForever));
+  BOOST_TEST(lost(LogOutput::descriptor(writer.get()), sent) == "");
   writer.reset();
   std::string received;
   std::size_t writes = 0;
@@ -134,7 +171,7 @@ BOOST_AUTO_TEST_CASE(lines_that_are_one_byte_too_long_together_are_written_one_b
     const base::Fd reader(ends[0]);
     base::Fd writer(ends[1]);
     const std::string lines = "x\n" + std::string(PIPE_BUF - 3 + excess, 'y') + "\n";
-    BOOST_TEST(LogOutput::descriptor(writer.get())->write(lines, LogOutput::kForever));
+    BOOST_TEST(lost(LogOutput::descriptor(writer.get()), lines) == "");
     writer.reset();
     std::vector<std::size_t> writes;
     for (std::string some; !(some = read_some(reader)).empty();) writes.push_back(some.size());
@@ -155,17 +192,86 @@ BOOST_AUTO_TEST_CASE(a_pipe_that_is_not_read_for_a_while_is_a_failure) {
     const auto output = LogOutput::descriptor(writer.get());
     const std::string line = std::string(PIPE_BUF - 1, 'x') + "\n";
     std::size_t lines = 0;
-    while (output->write(line, std::chrono::milliseconds(1))) ++lines;
+    std::string why;
+    while ((why = lost(output, line, std::chrono::milliseconds(1))).empty()) ++lines;
     BOOST_TEST(lines > 0u);
+    BOOST_TEST(why == "1: not read");
     BOOST_TEST(read_some(reader).ends_with('\n'));
-    BOOST_TEST(output->write(line, std::chrono::milliseconds(1)));
+    BOOST_TEST(lost(output, line, std::chrono::milliseconds(1)) == "");
   }
 }
 
-BOOST_AUTO_TEST_CASE(a_full_disk_is_a_failure) {
+BOOST_AUTO_TEST_CASE(a_full_disk_costs_each_line_and_says_why) {
   const auto opened = LogOutput::open_file("/dev/full");
   BOOST_REQUIRE(bool(opened));
-  BOOST_TEST(!opened.value()->write("line\n", LogOutput::kForever));
+  BOOST_TEST(lost(*opened, "one\ntwo\n") == "2: No space left on device");
+}
+
+BOOST_AUTO_TEST_CASE(a_pipe_whose_reader_has_gone_costs_each_line_until_there_is_another) {
+  base::Loop::block_signals({SIGPIPE});
+  const OutputDirectory directory;
+  const std::string pipe = directory.path / "pipe";
+  BOOST_REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  base::Fd reader(::open(pipe.c_str(), O_RDONLY | O_NONBLOCK));
+  const auto opened = LogOutput::open_file(pipe);
+  BOOST_REQUIRE(bool(opened));
+  reader.reset();
+  BOOST_TEST(lost(*opened, "one\ntwo\nthree\n") == "3: Broken pipe");
+  reader.reset(::open(pipe.c_str(), O_RDONLY | O_NONBLOCK));
+  BOOST_TEST(lost(*opened, "four\n") == "");
+  BOOST_TEST(read_some(reader) == "four\n");
+}
+
+BOOST_AUTO_TEST_CASE(a_half_line_is_lost_and_ended_before_the_next) {
+  const OutputDirectory directory;
+  const std::filesystem::path path = directory.path / "relay.log";
+  const base::Fd unreadable(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT, 0600));
+  const auto opened = LogOutput::open_file(path);
+  BOOST_REQUIRE(bool(opened));
+  // What the second writes last, it has to remember.
+  for (const auto& output : {*opened, LogOutput::descriptor(unreadable.get())}) {
+    BOOST_REQUIRE(::truncate(path.c_str(), 0) == 0);
+    {
+      const FileSizeLimit limit(7);
+      BOOST_TEST(lost(output, "whole\nhalf\nthird\n") == "2: File too large");
+      BOOST_TEST(lost(output, "fourth\n") == "1: File too large");
+    }
+    BOOST_TEST(contents(path) == "whole\nh");
+    BOOST_TEST(lost(output, "fifth\nsixth\n") == "");
+    BOOST_TEST(contents(path) == "whole\nh\nfifth\nsixth\n");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_line_of_which_but_the_end_is_missing_is_ended_and_not_lost) {
+  const OutputDirectory directory;
+  const std::filesystem::path path = directory.path / "relay.log";
+  const auto opened = LogOutput::open_file(path);
+  BOOST_REQUIRE(bool(opened));
+  {
+    const FileSizeLimit limit(5);
+    BOOST_TEST(lost(*opened, "whole\nnext\n") == "1: File too large");
+  }
+  BOOST_TEST(lost(*opened, "last\n") == "");
+  BOOST_TEST(contents(path) == "whole\nlast\n");
+}
+
+// As after a full disk and SIGUSR1, or a process that was killed.
+BOOST_AUTO_TEST_CASE(a_half_line_that_another_has_left_is_ended_first) {
+  const OutputDirectory directory;
+  const std::filesystem::path path = directory.path / "relay.log";
+  for (const std::string left : {"", "whole\n", "whole\nhalf"}) {
+    std::ofstream(path) << left;
+    const auto opened = LogOutput::open_file(path);
+    BOOST_REQUIRE(bool(opened));
+    BOOST_TEST(lost(*opened, "next\n") == "");
+    BOOST_TEST(contents(path) == left + (left.ends_with("half") ? "\n" : "") + "next\n");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_loss_is_told_by_its_number_and_its_reason) {
+  BOOST_TEST(loss_text({33, ENOSPC}) == "33 lines of the log were lost: No space left on device");
+  BOOST_TEST(loss_text({1, LogLoss::kNotReadInTime}) ==
+             "1 line of the log was lost: not read in time");
 }
 
 BOOST_AUTO_TEST_CASE(each_line_for_syslog_has_the_priority_at_its_beginning) {

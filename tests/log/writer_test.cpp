@@ -1,9 +1,12 @@
 #include "log/writer.h"
 
+#include <algorithm>
 #include <atomic>
 #include <boost/test/unit_test.hpp>
+#include <cerrno>
 #include <future>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -17,10 +20,10 @@ class StringOutput final : public LogOutput {
   explicit StringOutput(std::string& to) : to_(to) {}
   ~StringOutput() override { to_ += "closed"; }
 
-  bool write(std::string_view lines, std::chrono::milliseconds patience) override {
+  LogLoss write(std::string_view lines, std::chrono::milliseconds patience) override {
     // No check of Boost's here: it is not for threads.
     to_ += patience == kForever ? lines : "in a hurry";
-    return true;
+    return {};
   }
 
  private:
@@ -33,10 +36,10 @@ class StuckOutput final : public LogOutput {
   StuckOutput(std::promise<void>& reached, std::future<void> released)
       : reached_(&reached), released_(std::move(released)) {}
 
-  bool write(std::string_view, std::chrono::milliseconds) override {
+  LogLoss write(std::string_view, std::chrono::milliseconds) override {
     if (reached_ != nullptr) std::exchange(reached_, nullptr)->set_value();
     if (released_.valid()) released_.get();
-    return true;
+    return {};
   }
 
  private:
@@ -47,15 +50,41 @@ class StuckOutput final : public LogOutput {
 class CountingOutput final : public LogOutput {
  public:
   explicit CountingOutput(std::atomic<std::size_t>& written) : written_(written) {}
-  bool write(std::string_view lines, std::chrono::milliseconds) override {
+  LogLoss write(std::string_view lines, std::chrono::milliseconds) override {
     written_ += lines.size();
     written_.notify_one();
-    return true;
+    return {};
   }
 
  private:
   std::atomic<std::size_t>& written_;
 };
+
+// A disk that is full until it is freed. What is written goes to a string of the test's.
+class FullOutput final : public LogOutput {
+ public:
+  FullOutput(std::string& to, const std::atomic<bool>& full) : to_(to), full_(full) {
+    set_notice([](const LogLoss& loss) {
+      return "lost " + std::to_string(loss.lines) + " by " + std::to_string(loss.error) + "\n";
+    });
+  }
+
+  LogLoss write(std::string_view lines, std::chrono::milliseconds) override {
+    if (full_) return {static_cast<std::uint64_t>(std::ranges::count(lines, '\n')), ENOSPC};
+    to_ += lines;
+    return {};
+  }
+
+ private:
+  std::string& to_;
+  const std::atomic<bool>& full_;
+};
+
+void wait_for_losses(const LogWriter& writer, std::uint64_t lines) {
+  while (writer.dropped() < lines) std::this_thread::yield();
+}
+
+const std::string kByFull = " by " + std::to_string(ENOSPC) + "\n";
 
 }  // namespace
 
@@ -122,6 +151,72 @@ BOOST_AUTO_TEST_CASE(lines_that_find_no_room_are_counted) {
   for (int i = 0; i < 3; ++i) writer.add(stuck, line);
   BOOST_TEST(writer.dropped() == 3u);
   release.set_value();
+}
+
+BOOST_AUTO_TEST_CASE(
+    lines_that_could_not_be_written_are_counted_and_reported_where_they_are_missing) {
+  std::string written;
+  std::atomic<bool> full = false;
+  {
+    LogWriter writer;
+    const LogOutput::Pointer disk = std::make_shared<FullOutput>(written, full);
+    writer.add(disk, "one\n");
+    BOOST_TEST(writer.dropped() == 0u);
+    // Written before the disk is full.
+    std::promise<void> reached;
+    writer.add(std::make_shared<StuckOutput>(reached, std::future<void>()), "behind it\n");
+    reached.get_future().get();
+    full = true;
+    for (std::uint64_t lost = 1; lost <= 3; ++lost) {
+      writer.add(disk, "lost\n");
+      wait_for_losses(writer, lost);
+    }
+    full = false;
+    writer.add(disk, "two\n");
+    writer.add(disk, "three\n");
+  }
+  BOOST_TEST(written == "one\nlost 3" + kByFull + "two\nthree\n");
+}
+
+// After a reload to another one, say.
+BOOST_AUTO_TEST_CASE(the_next_output_that_works_reports_what_was_lost) {
+  std::string nothing;
+  std::string written;
+  const std::atomic<bool> full = true;
+  const std::atomic<bool> not_full = false;
+  {
+    LogWriter writer;
+    writer.add(std::make_shared<FullOutput>(nothing, full), "lost\n");
+    writer.add(std::make_shared<FullOutput>(nothing, full), "lost\n");
+    writer.add(std::make_shared<FullOutput>(written, not_full), "first\n");
+  }
+  BOOST_TEST(written == "lost 2" + kByFull + "first\n");
+  BOOST_TEST(nothing == "");
+}
+
+BOOST_AUTO_TEST_CASE(lines_that_found_no_room_are_reported_behind_those_that_did) {
+  std::promise<void> reached;
+  std::promise<void> release;
+  std::string written;
+  const std::atomic<bool> full = false;
+  {
+    LogWriter writer;
+    const LogOutput::Pointer stuck = std::make_shared<StuckOutput>(reached, release.get_future());
+    const LogOutput::Pointer disk = std::make_shared<FullOutput>(written, full);
+    writer.add(stuck, "the thread waits with this one\n");
+    reached.get_future().get();
+    const std::string line = std::string(1023, 'x') + "\n";
+    for (int i = 0; i < 4095; ++i) writer.add(stuck, line);
+    writer.add(disk, "last\n");
+    for (int i = 0; i < 3; ++i) writer.add(disk, line);
+    writer.add(disk, "fits\n");
+    writer.lose(ENOMEM);
+    writer.add(disk, "too\n");
+    BOOST_TEST(writer.dropped() == 4u);
+    release.set_value();
+  }
+  BOOST_TEST(written ==
+             "last\nlost 3 by -1\nfits\nlost 1 by " + std::to_string(ENOMEM) + "\ntoo\n");
 }
 
 // At the end of service no thread may be had any more.

@@ -101,14 +101,16 @@ class Relay:
         listen: str | None = None,
         options: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
+        within: Sequence[str | Path] = (),
     ) -> None:
+        """`within` is a command that runs the relay."""
         self.config = workspace.write("relay.toml", config)
         if listen is None:
             listen = f"unix:{workspace.fresh('relay.sock')}"
         self.address = parse_listen(listen)
         self.process = workspace.start(
             "relay",
-            [RELAY, "-c", self.config, "--listen", listen, *options],
+            [*within, RELAY, "-c", self.config, "--listen", listen, *options],
             environment=clean_environment(environment),
         )
         self.process.wait_until_ready(lambda: answers_at(self.address))
