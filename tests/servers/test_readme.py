@@ -78,7 +78,7 @@ def test_a_server_that_is_started_is_enabled_too() -> None:
     texts = [COMMANDS, *(path.read_text() for path in (REPOSITORY / "deploy").glob("*/http01-relay.conf"))]
     texts += [(REPOSITORY / "deploy" / "caddy" / "Caddyfile").read_text()]
     restarted = [match for text in texts for match in re.findall(r"(.*)systemctl restart ([\w-]+)", text)]
-    assert {name for _, name in restarted} == {"lighttpd", "nginx", "caddy", "apache2"}
+    assert {name for _, name in restarted} == {"lighttpd", "nginx", "caddy", "apache2", "unbound"}
     for before, name in restarted:
         assert before.endswith(f"systemctl enable {name} && "), f"{before}systemctl restart {name}"
 
