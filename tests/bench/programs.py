@@ -8,7 +8,7 @@ from pathlib import Path
 
 import fastcgi_client
 from dns_message import probe
-from dns_servers import Nsd, start_on_free_port
+from dns_servers import Nsd, start_on_free_port, start_unbound
 from front_servers import open_files
 from measure import PROGRAMS
 from processes import RELAY, Process, Workspace, answers_at, wait_until
@@ -173,40 +173,15 @@ def nginx_redirect(workspace: Workspace) -> tuple[Process, int]:
 
 def unbound(workspace: Workspace, nsd: Nsd | None) -> tuple[Process, int]:
     """Asks nsd for the names under cold.bench.test, or, without one, knows them all itself."""
-
-    def start(port: int) -> Process:
-        text = f"""
-server:
-    interface: 127.0.0.1
-    port: {port}
-    outgoing-interface: 127.0.0.1
-    access-control: 127.0.0.0/8 allow
-    do-ip6: no
-    username: ""
-    chroot: ""
-    directory: "{workspace.path}"
-    pidfile: ""
-    use-syslog: no
-    do-not-query-localhost: no
-    module-config: "iterator"
-    local-zone: "test." nodefault
-    wait-limit: 0
-    num-threads: 1
-"""
-        if nsd is None:
-            text += f"""
-    local-zone: "cold.bench.test." redirect
-    local-data: "cold.bench.test. 3600 SOA ns.test. admin.test. 1 3600 600 86400 60"
-    local-data: 'cold.bench.test. 3600 TXT "{APP_ID}:443"'
-"""
-        text += "remote-control:\n    control-enable: no\n"
-        if nsd is not None:
-            text += f'stub-zone:\n    name: "bench.test"\n    stub-addr: 127.0.0.1@{nsd.port}\n'
-            text += f'forward-zone:\n    name: "."\n    forward-addr: 127.0.0.1@{nsd.port}\n'
-        path = workspace.write("unbound.conf", text)
-        return workspace.start("unbound", ["/usr/sbin/unbound", "-d", "-p", "-c", path])
-
-    return start_on_free_port(start, lambda port: probe(port, "x.cold.bench.test", "TXT"))
+    options = ['module-config: "iterator"']
+    if nsd is None:
+        options += [
+            'local-zone: "cold.bench.test." redirect',
+            'local-data: "cold.bench.test. 3600 SOA ns.test. admin.test. 1 3600 600 86400 60"',
+            f"""local-data: 'cold.bench.test. 3600 TXT "{APP_ID}:443"'""",
+        ]
+    stubs, forward = ({}, {}) if nsd is None else ({"bench.test": nsd.port}, {".": nsd.port})
+    return start_unbound(workspace, stubs, forward, options, lambda port: probe(port, "x.cold.bench.test", "TXT"))
 
 
 def wait_for_in_flight(path: Path, count: int) -> None:

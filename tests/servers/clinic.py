@@ -117,16 +117,9 @@ ZONES = {
 }
 
 
-class ValidatingUnbound(Unbound):
+def validating_unbound(workspace: Workspace, nsd: Nsd, forward: Mapping[str, int]) -> Unbound:
     """Takes bogus.test, which has no signatures, for a signed zone."""
-
-    @staticmethod
-    def _config(workspace: Workspace, port: int, nsd: Nsd, forward: Mapping[str, int]) -> str:
-        anchor = f'trust-anchor: "bogus.test. DS 12345 8 2 {"ab" * 32}"'
-        text = Unbound._config(workspace, port, nsd, forward).replace("cache-max-ttl: 0", "cache-max-ttl: 300")
-        return text.replace(
-            'module-config: "iterator"', f'module-config: "validator iterator"\n    {anchor}'
-        )
+    return Unbound(workspace, nsd, forward, [f'trust-anchor: "bogus.test. DS 12345 8 2 {"ab" * 32}"'])
 
 
 def check(config: Path, *arguments: str, seconds: float = 20.0) -> subprocess.CompletedProcess[str]:

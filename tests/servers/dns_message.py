@@ -119,13 +119,15 @@ def encode_response(
     )
 
 
+def question(name: str, record_type: str = "TXT") -> bytes:
+    """A query."""
+    header = struct.pack("!6H", secrets.randbelow(65536), RD, 1, 0, 0, 0)
+    return header + encode_name(name) + struct.pack("!HH", TYPES[record_type], 1)
+
+
 def probe(port: int, name: str, record_type: str) -> bool:
     """Whether the server on a loopback port answers this question with NOERROR."""
-    packet = (
-        struct.pack("!6H", secrets.randbelow(65536), RD, 1, 0, 0, 0)
-        + encode_name(name)
-        + struct.pack("!HH", TYPES[record_type], 1)
-    )
+    packet = question(name, record_type)
     host = loopback()
     with socket.socket(family_of(host), socket.SOCK_DGRAM) as udp:
         udp.settimeout(0.5)

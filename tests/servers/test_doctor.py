@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from clinic import CASES, RELAY_ADDRESS, ZONES, ValidatingUnbound, check, examine, found
+from clinic import CASES, RELAY_ADDRESS, ZONES, check, examine, found, validating_unbound
 from dns_servers import Nsd
 from injector import Injector
 from processes import RELAY, REPOSITORY, SLOWNESS, Workspace
@@ -26,7 +26,7 @@ INTERNAL = {"gateways": {"allow": ["*.phala.network", "gateway.internal"]}}
 @pytest.fixture(name="config", scope="module")
 def config_fixture(module_workspace: Workspace, injector: Injector) -> Path:
     nsd = Nsd(module_workspace, ZONES)
-    unbound = ValidatingUnbound(module_workspace, nsd, {"faults.test": injector.port})
+    unbound = validating_unbound(module_workspace, nsd, {"faults.test": injector.port})
     return module_workspace.write("doctor.toml", config_text(unbound.server, INTERNAL))
 
 
