@@ -42,7 +42,8 @@ Engine::Engine(base::Loop& loop, Settings settings, const CacheSettings& cache_s
       cache_settings_(cache_settings),
       observer_(observer),
       cache_(cache_settings),
-      resolv_conf_(std::move(resolv_conf)) {
+      resolv_conf_(std::move(resolv_conf)),
+      deliveries_(loop) {
   use_servers(settings_.servers, settings_.tcp_alone);
 }
 
@@ -103,7 +104,7 @@ void Engine::join_or_start(const Question& question, Waiter waiter, bool keep) {
     found->second->waiters.push_back(waiter);
     found->second->keep |= keep;
   } else if (lookups_.size() >= max_sockets_) {
-    deliver({question, answer_of(Outcome::kOverloaded), {waiter}});
+    deliveries_.add(question, answer_of(Outcome::kOverloaded), {waiter});
   } else {
     start(question, {waiter}, keep);
   }
@@ -115,12 +116,8 @@ Answer Engine::leave(const Question& question, Ticket ticket) {
   if (found != lookups_.end() && std::erase_if(found->second->waiters, is_leaver) != 0) {
     return found->second->query.so_far();
   }
-  for (Delivery& delivery : deliveries_) {
-    if (delivery.question == question && std::erase_if(delivery.waiters, is_leaver) != 0) {
-      return to_leaver(delivery.answer);
-    }
-  }
-  return answer_of(Outcome::kTimeout);
+  const auto answer = deliveries_.leave(question, ticket);
+  return answer ? to_leaver(*answer) : answer_of(Outcome::kTimeout);
 }
 
 void Engine::start(const Question& question, std::vector<Waiter> waiters, bool keep) {
@@ -362,36 +359,10 @@ void Engine::end(Lookup& ended, const Answer& answer) {
   Lookup& own = *lookup.mapped();
   loop_.cancel(own.timer);
   close_sockets(own);
-  if (!own.waiters.empty()) {
-    std::ranges::reverse(own.waiters);
-    deliver({own.question, answer, std::move(own.waiters)});
-  }
+  deliveries_.add(own.question, answer, std::move(own.waiters));
   if (observer_) {
     observer_->on_lookup(own.question.type, answer.outcome, loop_.now() - own.started);
     observer_->on_answered(own.question, own.server(), loop_.now() - own.started);
-  }
-}
-
-void Engine::deliver(Delivery delivery) {
-  if (deliveries_.empty()) loop_.defer([this] { tell(); });
-  deliveries_.push_back(std::move(delivery));
-}
-
-// Those who are told may ask and leave meanwhile: each is out of the queue before it is told.
-void Engine::tell() {
-  while (!deliveries_.empty()) {
-    Delivery& delivery = deliveries_.front();
-    if (delivery.waiters.empty()) {
-      deliveries_.pop_front();
-      continue;
-    }
-    const Waiter waiter = delivery.waiters.back();
-    delivery.waiters.pop_back();
-    try {
-      waiter.asker->on_answer(waiter.ticket, delivery.question, delivery.answer);
-    } catch (const std::bad_alloc&) {
-      // Its loss; the others are told.
-    }
   }
 }
 

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "dns/cache.h"
+#include "dns/deliveries.h"
 #include "dns/exchange.h"
 #include "dns/lookup.h"
 #include "dns/message.h"
@@ -76,13 +77,6 @@ class Engine final : public Resolver {
   std::size_t cache_entries() const { return cache_.size(); }
 
  private:
-  // An answer on its way to those who waited for it.
-  struct Delivery {
-    protocol::Question question;
-    protocol::Answer answer;
-    std::vector<Waiter> waiters;  // the next one last
-  };
-
   void join_or_start(const protocol::Question& question, Waiter waiter, bool keep);
   void start(const protocol::Question& question, std::vector<Waiter> waiters, bool keep);
   void use_servers(const std::vector<base::Endpoint>& endpoints, bool tcp_alone);
@@ -104,8 +98,6 @@ class Engine final : public Resolver {
   void time_out(Lookup& lookup);
   void end(Lookup& lookup, const protocol::Answer& answer);
   void finish(Lookup& lookup, const protocol::Answer& answer);
-  void deliver(Delivery delivery);
-  void tell();
 
   base::Loop& loop_;
   Settings settings_;
@@ -121,7 +113,7 @@ class Engine final : public Resolver {
   std::unordered_map<protocol::Question, std::unique_ptr<Lookup>, QuestionHash> lookups_;
   std::deque<protocol::Question> overdue_;  // which are to be sent again, in that order
   base::Loop::TimerId overdue_timer_ = 0;
-  std::deque<Delivery> deliveries_;
+  Deliveries deliveries_;
   std::array<std::uint8_t, kMaxMessage + 1> buffer_;
 };
 

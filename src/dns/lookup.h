@@ -11,19 +11,13 @@
 
 #include "base/clock.h"
 #include "base/loop.h"
+#include "dns/deliveries.h"
 #include "dns/exchange.h"
 #include "dns/query.h"
-#include "dns/resolver.h"
 #include "dns/servers.h"
 #include "dns/settings.h"
 
 namespace http01::dns {
-
-struct Waiter {
-  Resolver::Ticket ticket;
-  Resolver::Asker* asker;
-  base::TimePoint joined;
-};
 
 // Has its own copy of all it was begun with, so that a reload of other settings leaves it alone.
 struct Lookup {
