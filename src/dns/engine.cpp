@@ -28,6 +28,12 @@ Answer answer_of(Outcome outcome) {
   return answer;
 }
 
+Answer without_memory() {
+  Answer answer = answer_of(Outcome::kOverloaded);
+  answer.cause = protocol::Cause::kNoMemory;
+  return answer;
+}
+
 // What is said to someone who has no more time for the answer itself.
 Answer to_leaver(const Answer& answer) {
   return answer.outcome == Outcome::kFailure ? answer : answer_of(Outcome::kTimeout);
@@ -165,6 +171,9 @@ void Engine::advance(Lookup& lookup, Next next) {
       case Exchange::Opened::kNoSocket:
         finish(lookup, answer_of(Outcome::kOverloaded));
         return;
+      case Exchange::Opened::kNoMemory:
+        finish(lookup, without_memory());
+        return;
       case Exchange::Opened::kFailed:
         next = give_up_server(lookup, lookup.exchange().cause());
         break;
@@ -187,7 +196,7 @@ Exchange::Opened Engine::transmit(Lookup& lookup, const Send& order) {
         make_query(lookup.question, order.id, order.edns, settings_.checking),
         [this, &lookup](std::uint32_t) { on_ready(lookup); });
   } catch (const std::bad_alloc&) {
-    return Exchange::Opened::kNoSocket;
+    return Exchange::Opened::kNoMemory;
   }
 }
 
@@ -285,7 +294,7 @@ void Engine::run_out(Lookup& lookup) {
     retry_soon();
   } catch (const std::bad_alloc&) {
     // In the table it would be joined, and never end.
-    finish(lookup, answer_of(Outcome::kOverloaded));
+    finish(lookup, without_memory());
   }
 }
 

@@ -29,6 +29,7 @@ class Exchange {
     kYes,
     kFailed,    // the server cannot be reached
     kNoSocket,  // the machine gives no more sockets
+    kNoMemory,  // there is none for the socket
   };
 
   // Closes what was open. `on_ready` is called from the loop, never from here.

@@ -246,6 +246,7 @@ base::Result<void> Log::open(const LogSettings& settings) {
 void Log::request(const protocol::Request& request, const protocol::Reply& reply,
                   const protocol::RequestTimes& times) {
   if (!tells_requests()) return;
+  using Cache = protocol::RequestTimes::Cache;
   sink_->guard([&] {
     Pairs pairs(sink_->format);
     pairs.add_word("reason", protocol::info(reply.reason).word);
@@ -254,6 +255,7 @@ void Log::request(const protocol::Request& request, const protocol::Reply& reply
     pairs.add("host", request.host.kind == protocol::HostKind::kBad ? request.sent_host
                                                                     : request.host.text);
     pairs.add_word("path", to_string(request.kind));
+    if (!reply.checked.empty()) pairs.add("domain", reply.checked);
     if (request.kind == protocol::PathKind::kChallenge) {
       pairs.add("token", request.token().substr(0, kShownTokenBytes));
     }
@@ -267,7 +269,11 @@ void Log::request(const protocol::Request& request, const protocol::Reply& reply
       std::ranges::replace(cause, ' ', '-');
       pairs.add_word("cause", cause);
     }
-    pairs.add_word("cache", times.asked ? "miss" : "hit");
+    if (reply.limit) pairs.add_word("limit", to_string(*reply.limit));
+    // What no answer was looked for in is not said to have had it.
+    if (times.cache != Cache::kNotAsked) {
+      pairs.add_word("cache", times.cache == Cache::kHit ? "hit" : "miss");
+    }
     sink_->logger->log(spdlog::level::info, spdlog::string_view_t(pairs.line()));
   });
 }

@@ -14,6 +14,7 @@
 #include "metrics/metrics.h"
 #include "metrics/recent_checks.h"
 #include "protocol/answer.h"
+#include "protocol/limit.h"
 #include "protocol/reason.h"
 #include "protocol/request.h"
 #include "protocol/status.h"
@@ -31,6 +32,7 @@ struct Metrics::Counters {
   std::array<base::EnumArray<protocol::PathKind, Histogram>, kMethods.size()> durations;
   base::EnumArray<protocol::HttpStatus, Counter> redirects;
   base::EnumArray<protocol::Reason, Counter> decisions;
+  base::EnumArray<protocol::Limit, Counter> overloaded;
   base::EnumArray<protocol::Reason, Counter> attempts;
   Counter mixed_attempts;
   base::EnumArray<protocol::Reason, Counter> ready_checks;
@@ -88,6 +90,7 @@ struct Metrics::Shared {
     for (const auto& status : protocol::kHttpStatuses) layout.add_number(status.code);
     for (const protocol::Reason reason : base::kAllOf<protocol::Reason>)
       layout.add(protocol::info(reason).word);
+    for (const auto& limit : protocol::kLimits) layout.add(limit.word);
     for (const auto& type : protocol::kRecordTypes) layout.add(type.word);
     for (const protocol::Outcome outcome : base::kAllOf<protocol::Outcome>)
       layout.add(to_string(outcome));

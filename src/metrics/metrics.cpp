@@ -86,9 +86,11 @@ base::Result<void> Metrics::look_after(base::TimePoint now) {
   return base::Failure{std::move(news)};
 }
 
-bool Metrics::admit_check(const CheckLimits& limits, std::string_view client, base::TimePoint now) {
+std::optional<protocol::Limit> Metrics::refusal_of_check(const CheckLimits& limits,
+                                                         std::string_view client,
+                                                         base::TimePoint now) {
   RecentChecks& checks = file_ ? static_cast<Shared*>(file_->data())->checks : *own_checks_;
-  return checks.admit(limits, client, now);
+  return checks.refusal(limits, client, now);
 }
 
 ProcessFacts Metrics::own_facts() {
@@ -114,11 +116,14 @@ void Metrics::request(const protocol::Request& request, const protocol::Reply& r
     counters_->decisions[reply.reason].add();
   }
   if (is_redirect(status)) counters_->redirects[status].add();
+  if (reply.limit) overloaded(*reply.limit);
   if (reply.page == protocol::Page::kReady) {
     counters_->ready_checks[reply.reason].add();
     counters_->last_ready = reply.is_success() ? 2 : 1;
   }
 }
+
+void Metrics::overloaded(protocol::Limit limit) { counters_->overloaded[limit].add(); }
 
 void Metrics::attempt(std::optional<protocol::Reason> outcome) {
   (outcome ? counters_->attempts[*outcome] : counters_->mixed_attempts).add();

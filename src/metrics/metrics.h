@@ -50,6 +50,8 @@ class Metrics final : public dns::Engine::Observer {
 
   void request(const protocol::Request& request, const protocol::Reply& reply,
                base::Duration total);
+  // A request that was refused before anything was known of it.
+  void overloaded(protocol::Limit limit);
   // What a CA's requests for one token were answered; none: not all the same.
   void attempt(std::optional<protocol::Reason> outcome);
   // The configuration was read again; or it was refused, and the one before stays.
@@ -64,8 +66,9 @@ class Metrics final : public dns::Engine::Observer {
   // What the pages of the other processes say of this one.
   void show(const Gauges& gauges);
 
-  // Whether /check may examine one more domain for this client (REMOTE_ADDR): see RecentChecks.
-  bool admit_check(const CheckLimits& limits, std::string_view client, base::TimePoint now);
+  // Why /check may not examine one more domain for this client (REMOTE_ADDR): see RecentChecks.
+  std::optional<protocol::Limit> refusal_of_check(const CheckLimits& limits,
+                                                  std::string_view client, base::TimePoint now);
 
   std::string page(const Gauges& gauges);
 

@@ -113,6 +113,14 @@ void Metrics::add_outcomes(std::vector<Family>& page) const {
   page.push_back(family("relay_decisions_total", FamilyType::kCounter,
                         "Requests answered, by reason.",
                         by_reason("reason", counters_->decisions)));
+  std::vector<Sample> overloaded;
+  for (const auto& limit : protocol::kLimits) {
+    overloaded.push_back(
+        sample({{"limit", std::string(limit.word)}}, counters_->overloaded[limit.id]));
+  }
+  page.push_back(family("relay_overloaded_total", FamilyType::kCounter,
+                        "Requests refused as overloaded, by the limit that they have met.",
+                        std::move(overloaded)));
   std::vector<Sample> attempts = by_reason("outcome", counters_->attempts);
   attempts.push_back(sample({{"outcome", "mixed"}}, counters_->mixed_attempts));
   page.push_back(family("relay_attempts_total", FamilyType::kCounter,

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <optional>
 
 #include "base/ip_address.h"
 #include "base/keyed_hash.h"
@@ -10,6 +9,8 @@
 
 namespace http01 {
 namespace {
+
+using protocol::Limit;
 
 constexpr int kNetworkBits = 24;
 constexpr std::uint64_t kNetworkMask = (std::uint64_t{1} << kNetworkBits) - 1;
@@ -71,11 +72,14 @@ std::size_t RecentChecks::count(std::uint64_t entry, std::uint64_t milliseconds)
   }));
 }
 
-bool RecentChecks::admit(const CheckLimits& limits, std::string_view client, base::TimePoint now) {
+std::optional<Limit> RecentChecks::refusal(const CheckLimits& limits, std::string_view client,
+                                           base::TimePoint now) {
   const std::uint64_t milliseconds = milliseconds_of(now);
   const std::uint64_t entry = entry_of(client, milliseconds);
   const bool of_network = (entry & kNetworkMask) != kNoNetwork;
-  if (of_network && count(entry, milliseconds) >= limits.of_one_network) return false;
+  if (of_network && count(entry, milliseconds) >= limits.of_one_network) {
+    return Limit::kChecksPerClient;
+  }
   const std::size_t most = std::min(limits.in_all, kMost);
   for (std::size_t i = 0; i < most; ++i) {
     std::uint64_t before = checks_[i].load();
@@ -83,12 +87,12 @@ bool RecentChecks::admit(const CheckLimits& limits, std::string_view client, bas
       continue;  // another process has just taken it
     }
     // Two processes may have counted before either had put in its own.
-    if (!of_network || count(entry, milliseconds) <= limits.of_one_network) return true;
+    if (!of_network || count(entry, milliseconds) <= limits.of_one_network) return std::nullopt;
     before = entry;
     checks_[i].compare_exchange_strong(before, 0);
-    return false;
+    return Limit::kChecksPerClient;
   }
-  return false;
+  return Limit::kChecks;
 }
 
 }  // namespace http01

@@ -8,9 +8,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "base/clock.h"
+#include "protocol/limit.h"
 
 namespace http01 {
 
@@ -24,9 +26,10 @@ class RecentChecks {
   static constexpr std::size_t kMost = 1000;  // what a limit may be at most
   static constexpr std::chrono::seconds kFor{60};
 
-  // True, and it counts from now on; false where a limit is reached. One network is a /24 or, for
-  // IPv6, a /48. A client that is no address ("unix:") counts in all only.
-  bool admit(const CheckLimits& limits, std::string_view client, base::TimePoint now);
+  // Nothing, and it counts from now on; else the limit that is reached. One network is a /24 or,
+  // for IPv6, a /48. A client that is no address ("unix:") counts in all only.
+  std::optional<protocol::Limit> refusal(const CheckLimits& limits, std::string_view client,
+                                         base::TimePoint now);
 
  private:
   std::uint64_t key();

@@ -17,8 +17,9 @@ constexpr std::string_view kJsonType = "application/json";
 
 }  // namespace
 
-Examinations::Examinations(base::Loop& loop, const Config& config, Admit admit, OnReply on_reply)
-    : loop_(loop), config_(&config), admit_(std::move(admit)), on_reply_(std::move(on_reply)) {}
+Examinations::Examinations(base::Loop& loop, const Config& config, Refusal refusal,
+                           OnReply on_reply)
+    : loop_(loop), config_(&config), refusal_(std::move(refusal)), on_reply_(std::move(on_reply)) {}
 
 void Examinations::reconfigure(const Config& config) {
   config_ = &config;
@@ -38,18 +39,21 @@ void Examinations::begin(Id id, const protocol::Request& request) {
   const std::string client = client_key(request.client);
   const auto of_client = std::ranges::count_if(
       waiting_, [&](const auto& entry) { return entry.second.client == client; });
-  if (waiting_.size() >= kAtOnce ||
-      (!client.empty() && static_cast<std::size_t>(of_client) >= kAtOnceOfOneClient)) {
-    refuse(id, request, "Too many domains are being checked. Try again in a few seconds.", 5);
+  const bool is_last = !client.empty() && static_cast<std::size_t>(of_client) >= kAtOnceOfOneClient;
+  if (waiting_.size() >= kAtOnce || is_last) {
+    refuse(id, request, query,
+           is_last ? protocol::Limit::kChecksPerClient : protocol::Limit::kChecks,
+           "Too many domains are being checked. Try again in a few seconds.", 5);
     return;
   }
   // A mistyped name costs no look-up, and so nobody's turn.
   const bool is_domain = protocol::challenge_request(config_->policy, query.domain).host.kind ==
                          protocol::HostKind::kDomain;
-  if (is_domain && !admit_(request)) {
+  const auto limit = is_domain ? refusal_(request) : std::nullopt;
+  if (limit) {
     constexpr int kMinute = 60;
     refuse(
-        id, request,
+        id, request, query, *limit,
         "Your network, or all clients together, have had as many domains checked within a minute "
         "as this relay checks (limits.checks_per_client, limits.checks). Try again in a minute.",
         kMinute);
@@ -64,9 +68,11 @@ void Examinations::begin(Id id, const protocol::Request& request) {
   doctor_->examine(id, query.domain);
 }
 
-void Examinations::refuse(Id id, const protocol::Request& request, const char* why,
-                          int retry_after_s) {
+void Examinations::refuse(Id id, const protocol::Request& request, const CheckQuery& query,
+                          protocol::Limit limit, const char* why, int retry_after_s) {
   protocol::Reply reply;
+  reply.limit = limit;
+  reply.checked = query.domain;
   reply.page = protocol::Page::kCheck;
   reply.reason = protocol::Reason::kOverloaded;
   reply.response.status = protocol::info(protocol::Reason::kOverloaded).status;
@@ -102,6 +108,8 @@ void Examinations::give_up(Id id, const Waiting& waiting, protocol::Reason reaso
   protocol::Reply reply;
   reply.page = protocol::Page::kCheck;
   reply.reason = reason;
+  if (reason == protocol::Reason::kOverloaded) reply.limit = protocol::Limit::kMemory;
+  reply.checked = waiting.query.domain;
   reply.response.status = protocol::info(reason).status;
   on_reply_(id, waiting.request, reply, base::Duration::zero());
 }
@@ -110,6 +118,7 @@ void Examinations::show(Id id, const Waiting& waiting, doctor::Evidence& evidenc
   const doctor::Report report = doctor::make_public_report(config_->policy, std::move(evidence));
   protocol::Reply reply;
   reply.page = protocol::Page::kCheck;
+  reply.checked = waiting.query.domain;
   reply.response.content_type = waiting.query.json ? kJsonType : kHtmlType;
   reply.response.body = waiting.query.json ? doctor::to_json(report) + "\n"
                                            : check_page(&report, waiting.query.domain);

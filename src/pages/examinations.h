@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "doctor/doctor.h"
@@ -28,10 +29,10 @@ class Examinations {
   static constexpr std::size_t kAtOnceOfOneClient = 2;
   static constexpr std::size_t kDescriptors = kAtOnce * 32;
 
-  // Whether the rate of examinations allows one more. Asked once for each that would begin.
-  using Admit = std::function<bool(const protocol::Request& request)>;
+  // Why the rate of examinations does not allow one more. Asked once for each that would begin.
+  using Refusal = std::function<std::optional<protocol::Limit>(const protocol::Request& request)>;
 
-  Examinations(base::Loop& loop, const Config& config, Admit admit, OnReply on_reply);
+  Examinations(base::Loop& loop, const Config& config, Refusal refusal, OnReply on_reply);
 
   // on_reply is called once unless the request is forgotten: at once where no domain is named (the
   // page is the form then) or too many are examined, else from the loop. The reply may be taken out
@@ -50,14 +51,15 @@ class Examinations {
     std::string client;
   };
 
-  void refuse(Id id, const protocol::Request& request, const char* why, int retry_after_s);
+  void refuse(Id id, const protocol::Request& request, const CheckQuery& query,
+              protocol::Limit limit, const char* why, int retry_after_s);
   void on_evidence(Id id, doctor::Evidence& evidence);
   void show(Id id, const Waiting& waiting, doctor::Evidence& evidence);
   void give_up(Id id, const Waiting& waiting, protocol::Reason reason);
 
   base::Loop& loop_;
   const Config* config_;
-  Admit admit_;
+  Refusal refusal_;
   OnReply on_reply_;
   // Made when it is first needed: most processes never do.
   std::unique_ptr<doctor::Doctor> doctor_;

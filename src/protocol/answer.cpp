@@ -24,6 +24,7 @@ constexpr base::EnumWords<Cause> kCauses{{{
     {Cause::kUnreachable, "network unreachable"},
     {Cause::kTooManyBytes, "more than 8192 bytes"},
     {Cause::kTooManyRecords, "more than 128 records"},
+    {Cause::kNoMemory, "no memory"},
 }}};
 
 }  // namespace

@@ -90,6 +90,7 @@ enum class Cause : std::uint8_t {
   kUnreachable,        // of kTimeout: there is no way to the name server
   kTooManyBytes,       // of kFailure: the answer is too large to be read
   kTooManyRecords,     // of kFailure: likewise
+  kNoMemory,           // of kOverloaded
 };
 
 // "connection refused"; "" for kNone.

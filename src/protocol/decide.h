@@ -4,10 +4,12 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <variant>
 #include <vector>
 
 #include "protocol/answer.h"
+#include "protocol/limit.h"
 #include "protocol/policy.h"
 #include "protocol/record.h"
 #include "protocol/request.h"
@@ -36,6 +38,8 @@ struct Reply {
   Target target;
   Page page = Page::kNone;
   Cause cause = Cause::kNone;  // of a DNS that fails
+  std::optional<Limit> limit;  // of kOverloaded, from whoever refused it
+  std::string checked;         // of kCheck: the domain, as it was asked for; any octets
 
   // Redirected to where it belongs, or a page that is in order; a breadcrumb is neither.
   bool is_success() const { return reason == Reason::kOk; }

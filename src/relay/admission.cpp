@@ -38,19 +38,22 @@ void Admission::uncount(Counts& counts, const std::string& key) {
   if (found != counts.end() && --found->second == 0) counts.erase(found);
 }
 
-std::optional<Admission::Admitted> Admission::admit(const Limits& limits,
-                                                    const protocol::Request& request) {
-  if (waiting_ >= limits.in_flight) return std::nullopt;
+std::variant<Admission::Admitted, protocol::Limit> Admission::admit(
+    const Limits& limits, const protocol::Request& request) {
+  using protocol::Limit;
+  if (waiting_ >= limits.in_flight) return Limit::kInFlight;
   Admitted admitted{client_key(request.client), {}, {}};
   admitted.site = site_key(admitted.client);
   if (request.host.kind == protocol::HostKind::kDomain) {
     admitted.domain = base::registrable_domain(request.host.text);
   }
-  if (count_of(per_client_, admitted.client) >= limits.in_flight_per_client) return std::nullopt;
-  if (count_of(per_site_, admitted.site) >= kClientsOfSite * limits.in_flight_per_client) {
-    return std::nullopt;
+  if (count_of(per_client_, admitted.client) >= limits.in_flight_per_client ||
+      count_of(per_site_, admitted.site) >= kClientsOfSite * limits.in_flight_per_client) {
+    return Limit::kInFlightPerClient;
   }
-  if (count_of(per_domain_, admitted.domain) >= limits.in_flight_per_domain) return std::nullopt;
+  if (count_of(per_domain_, admitted.domain) >= limits.in_flight_per_domain) {
+    return Limit::kInFlightPerDomain;
+  }
   count(per_client_, admitted.client);
   try {
     count(per_site_, admitted.site);

@@ -4,13 +4,14 @@
 #pragma once
 
 #include <cstddef>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <variant>
 
 #include "base/keyed_hash.h"
 #include "config/config.h"
+#include "protocol/limit.h"
 #include "protocol/request.h"
 
 namespace http01 {
@@ -34,8 +35,9 @@ class Admission {
     std::string domain;
   };
 
-  // Nothing where a limit is reached. What is admitted is released once.
-  std::optional<Admitted> admit(const Limits& limits, const protocol::Request& request);
+  // The limit that is reached, if one is. What is admitted is released once.
+  std::variant<Admitted, protocol::Limit> admit(const Limits& limits,
+                                                const protocol::Request& request);
   void release(const Admitted& admitted);
 
  private:

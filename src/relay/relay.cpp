@@ -28,7 +28,25 @@ constexpr std::size_t kLabelOctets = 10;
 // The turn of the loop in which a request came in is when it began.
 RequestTimes since(base::TimePoint begun, bool asked) {
   const base::Duration total = base::Clock::now() - begun;
-  return {asked ? total : base::Duration::zero(), total, asked};
+  return {asked ? total : base::Duration::zero(), total, asked, RequestTimes::Cache::kNotAsked};
+}
+
+// Which limit it has met that had a look-up refused, or was not read to its end.
+protocol::Limit limit_of(const Request& request, const Answers& known) {
+  const auto without_memory = [](const Answers::Entry& entry) {
+    return entry.second.outcome == Outcome::kOverloaded &&
+           entry.second.cause == protocol::Cause::kNoMemory;
+  };
+  const bool memory = request.fault || std::ranges::any_of(known.entries(), without_memory);
+  return memory ? protocol::Limit::kMemory : protocol::Limit::kSockets;
+}
+
+// What was refused has no answer, and /ready asks for what the cache cannot know.
+RequestTimes::Cache cache_of(const Relay::Finished& finished, const Reply& reply) {
+  if (finished.answers.entries().empty() || reply.limit || reply.page == protocol::Page::kReady) {
+    return RequestTimes::Cache::kNotAsked;
+  }
+  return finished.times.asked ? RequestTimes::Cache::kMiss : RequestTimes::Cache::kHit;
 }
 
 }  // namespace
@@ -96,9 +114,9 @@ void Relay::submit(Id id, Request request) {
   try {
     begin(id, request);
   } catch (const std::bad_alloc&) {
-    refuse(id, request);
+    refuse(id, request, protocol::Limit::kMemory);
   } catch (const std::system_error&) {
-    refuse(id, request);
+    refuse(id, request, protocol::Limit::kSockets);
   }
 }
 
@@ -109,31 +127,32 @@ void Relay::begin(Id id, Request& request) {
   Reply reply;
   Ask ask = settle(request, pending.known, reply, Stale::kRefused);
   if (ask.questions.empty()) {
-    on_finished_({id, request, pending.known, since(loop_.now(), false)}, reply);
+    tell({id, request, pending.known, since(loop_.now(), false)}, reply);
     return;
   }
   Limits limits = config_->limits;
   limits.in_flight = std::min(limits.in_flight, descriptor_limit_);
   auto admitted = admission_.admit(limits, request);
-  if (!admitted) {
+  if (const auto* const limit = std::get_if<protocol::Limit>(&admitted)) {
     // What is in the cache is never refused, even if it is not fresh.
     ask = settle(request, pending.known, reply, Stale::kTaken);
     for (const Question& question : ask.questions) {
       pending.known.put(question, Answer{Outcome::kOverloaded, {}, {}, {}, {}, {}});
     }
     settle(request, pending.known, reply, Stale::kTaken);
-    on_finished_({id, request, pending.known, since(loop_.now(), false)}, reply);
+    if (reply.reason == protocol::Reason::kOverloaded) reply.limit = *limit;
+    tell({id, request, pending.known, since(loop_.now(), false)}, reply);
     return;
   }
   Pending* place = nullptr;
   try {
     place = &pending_[id];
   } catch (const std::bad_alloc&) {
-    admission_.release(*admitted);
+    admission_.release(std::get<Admission::Admitted>(admitted));
     throw;
   }
   // From here on, refuse() undoes all that is there.
-  pending.admitted = std::move(*admitted);
+  pending.admitted = std::move(std::get<Admission::Admitted>(admitted));
   pending.request = std::move(request);
   pending.begun = loop_.now();
   *place = std::move(pending);
@@ -165,7 +184,7 @@ void Relay::on_answer(dns::Resolver::Ticket ticket, const Question& question,
     found->second.known.put(question, answer);
     advance(ticket);
   } catch (const std::bad_alloc&) {
-    refuse(ticket, {});
+    refuse(ticket, {}, protocol::Limit::kMemory);
   }
 }
 
@@ -190,7 +209,7 @@ void Relay::on_deadline(Id id) {
   try {
     give_up(id, found->second);
   } catch (const std::bad_alloc&) {
-    refuse(id, {});
+    refuse(id, {}, protocol::Limit::kMemory);
   }
 }
 
@@ -225,7 +244,16 @@ void Relay::finish(Id id, Reply reply) {
   for (const Question& question : pending.waiting) resolver_.leave(question, id);
   admission_.release(pending.admitted);
   if (pending.probed) remember(pending.known);
-  on_finished_({id, pending.request, pending.known, since(pending.begun, true)}, reply);
+  tell({id, pending.request, pending.known, since(pending.begun, true)}, reply);
+}
+
+void Relay::tell(const Finished& finished, Reply& reply) {
+  if (reply.reason == protocol::Reason::kOverloaded && !reply.limit) {
+    reply.limit = limit_of(finished.request, finished.answers);
+  }
+  Finished told = finished;
+  told.times.cache = cache_of(finished, reply);
+  on_finished_(told, reply);
 }
 
 void Relay::remember(const Answers& known) {
@@ -238,14 +266,15 @@ void Relay::remember(const Answers& known) {
 }
 
 // For want of memory or of random octets. `request` is looked at if it is not one that waits.
-void Relay::refuse(Id id, const Request& request) {
+void Relay::refuse(Id id, const Request& request, protocol::Limit limit) {
   Reply reply;
+  reply.limit = limit;
   reply.reason = protocol::Reason::kOverloaded;
   reply.response.status = protocol::info(reply.reason).status;
   if (pending_.contains(id)) {
     finish(id, std::move(reply));
   } else {
-    on_finished_({id, request, {}, since(loop_.now(), false)}, reply);
+    tell({id, request, {}, since(loop_.now(), false)}, reply);
   }
 }
 

@@ -63,7 +63,8 @@ class Relay final : private dns::Resolver::Asker {
   void on_answer(dns::Resolver::Ticket ticket, const protocol::Question& question,
                  const protocol::Answer& answer) override;
   void begin(Id id, protocol::Request& request);
-  void refuse(Id id, const protocol::Request& request);
+  void refuse(Id id, const protocol::Request& request, protocol::Limit limit);
+  void tell(const Finished& finished, protocol::Reply& reply);
   void on_deadline(Id id);
   void give_up(Id id, Pending& pending);
   void advance(Id id);

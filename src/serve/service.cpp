@@ -37,10 +37,11 @@ Service::Service(base::Loop& loop, Log& log, Config config, std::string_view ver
                finish(finished, reply);
              }),
       examinations_(
-          loop, *config_, [this](const protocol::Request& request) { return admit_check(request); },
+          loop, *config_,
+          [this](const protocol::Request& request) { return refusal_of_check(request); },
           [this](Id id, const protocol::Request& request, protocol::Reply& reply,
                  base::Duration took) {
-            answer(id, request, reply, {took, took, took != base::Duration::zero()});
+            answer(id, request, reply, {took, took, took != base::Duration::zero(), {}});
           }) {
   metrics_.on_change([this] { show_gauges_soon(); });
 }
@@ -73,6 +74,7 @@ bool Service::has_memory() {
 
 void Service::refuse(Id id) {
   ++refused_;
+  metrics_.overloaded(protocol::Limit::kMemory);
   on_answer_(id, refusal_);
 }
 
@@ -117,6 +119,8 @@ void Service::answer(Id id, const protocol::Request& request, const protocol::Re
   try {
     cgi = protocol::to_cgi(reply.response, reply.reason, request.is_head());
   } catch (const std::bad_alloc&) {
+    // One request, one refusal.
+    if (reply.limit) return on_answer_(id, refusal_);
     return refuse(id);
   }
   on_answer_(id, cgi);
@@ -187,10 +191,10 @@ void Service::refuse_checks_counted_alone() {
   if (metrics_.state_file().empty()) config_->policy.public_check = false;
 }
 
-bool Service::admit_check(const protocol::Request& request) {
+std::optional<protocol::Limit> Service::refusal_of_check(const protocol::Request& request) {
   const Limits& limits = config_->limits;
-  return metrics_.admit_check({limits.checks_per_client, limits.checks}, request.client,
-                              loop_.now());
+  return metrics_.refusal_of_check({limits.checks_per_client, limits.checks}, request.client,
+                                   loop_.now());
 }
 
 void Service::reconfigure(Config config) {

@@ -71,7 +71,7 @@ class Service {
 
  private:
   void finish(const Relay::Finished& finished, protocol::Reply& reply);
-  bool admit_check(const protocol::Request& request);
+  std::optional<protocol::Limit> refusal_of_check(const protocol::Request& request);
   void add_to_attempts(const protocol::Request& request, protocol::Reason reason);
   void wait_for_attempts();
   void tell(const Attempt& attempt);

@@ -72,7 +72,8 @@ BOOST_AUTO_TEST_CASE(a_request_is_one_line_that_says_what_happened) {
   BOOST_REQUIRE(bool(log.open(file.settings(LogFormat::kText))));
   log.request(request_to("app.example.com", "/.well-known/acme-challenge/abcdefghij", "GET"),
               redirected(),
-              {std::chrono::microseconds(1500), std::chrono::microseconds(1750), true});
+              {std::chrono::microseconds(1500), std::chrono::microseconds(1750), true,
+               protocol::RequestTimes::Cache::kMiss});
   const std::regex line(
       R"(time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z level=info reason=ok status=307 method=GET )"
       R"(host=app\.example\.com path=/\.well-known/acme-challenge/\* token=abcdef )"
@@ -85,13 +86,47 @@ BOOST_AUTO_TEST_CASE(a_request_is_one_json_object_where_json_is_wanted) {
   LogFile file;
   Log log(Log::Writing::kDirect);
   BOOST_REQUIRE(bool(log.open(file.settings(LogFormat::kJson))));
-  log.request(request_to("app.example.com", "/", "GET"), redirected(), {});
+  log.request(request_to("app.example.com", "/", "GET"), redirected(),
+              {{}, {}, false, protocol::RequestTimes::Cache::kHit});
   const std::regex line(
       R"(\{"time":"[-0-9T:.]+Z","level":"info","reason":"ok","status":307,"method":"GET",)"
       R"("host":"app\.example\.com","path":"/","app_id":"5b912f5cec6c02d851db76bc20f410700f01fc65",)"
       R"("gateway":"gw\.example\.net","client":"192\.0\.2\.1","dns_ms":0\.000,"total_ms":0\.000,)"
       R"("cache":"hit"\}\n)");
   BOOST_TEST(std::regex_match(file.text(), line), file.text());
+}
+
+// An overloaded request had cache=hit, without an answer that was in any cache.
+BOOST_AUTO_TEST_CASE(an_overloaded_request_names_its_limit_and_no_cache) {
+  for (const LogFormat format : {LogFormat::kText, LogFormat::kJson}) {
+    LogFile file;
+    Log log(Log::Writing::kDirect);
+    BOOST_REQUIRE(bool(log.open(file.settings(format))));
+    protocol::Reply reply;
+    reply.reason = protocol::Reason::kOverloaded;
+    reply.limit = protocol::Limit::kInFlightPerClient;
+    log.request(request_to("app.example.com", "/", "GET"), reply, {});
+    BOOST_TEST(file.text().ends_with(format == LogFormat::kText
+                                         ? " total_ms=0.000 limit=in_flight_per_client\n"
+                                         : ",\"limit\":\"in_flight_per_client\"}\n"),
+               file.text());
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_check_names_the_domain_that_was_asked_for_escaped) {
+  for (const LogFormat format : {LogFormat::kText, LogFormat::kJson}) {
+    LogFile file;
+    Log log(Log::Writing::kDirect);
+    BOOST_REQUIRE(bool(log.open(file.settings(format))));
+    protocol::Reply reply;
+    reply.checked = "a b\"\nreason=forged";
+    log.request(request_to("localhost", "/check", "GET"), reply, {});
+    BOOST_TEST(
+        file.text().find(format == LogFormat::kText
+                             ? " domain=a\\032b\\034\\010reason"
+                             : ",\"domain\":\"a\\\\032b\\\\034\\\\010reason") != std::string::npos,
+        file.text());
+  }
 }
 
 BOOST_AUTO_TEST_CASE(an_attempt_is_a_line_beside_those_of_its_requests) {

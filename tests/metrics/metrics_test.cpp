@@ -76,6 +76,10 @@ BOOST_AUTO_TEST_CASE(counts_are_true) {
   protocol::Reply ready = reply(protocol::Reason::kDnsTimeout, 503);
   ready.page = protocol::Page::kReady;
   metrics.request(request("GET", "/ready"), ready, {});
+  protocol::Reply refused = reply(protocol::Reason::kOverloaded, 503);
+  refused.limit = protocol::Limit::kInFlight;
+  metrics.request(request("GET", "/"), refused, {});
+  metrics.overloaded(protocol::Limit::kMemory);
   metrics.attempt(protocol::Reason::kOk);
   metrics.attempt(protocol::Reason::kOk);
   metrics.attempt(std::nullopt);
@@ -101,6 +105,9 @@ BOOST_AUTO_TEST_CASE(counts_are_true) {
            "http_request_duration_seconds_bucket{method=\"GET\"," + challenge + ",le=\"0.001\"} 1",
            "http_request_duration_seconds_bucket{method=\"GET\"," + challenge + ",le=\"0.0025\"} 4",
            "http_request_duration_seconds_count{method=\"GET\"," + challenge + "} 4",
+           std::string("relay_overloaded_total{limit=\"in_flight\"} 1"),
+           std::string("relay_overloaded_total{limit=\"memory\"} 1"),
+           std::string("relay_overloaded_total{limit=\"sockets\"} 0"),
            std::string("relay_attempts_total{outcome=\"ok\"} 2"),
            std::string("relay_attempts_total{outcome=\"mixed\"} 1"),
            std::string("relay_attempts_total{outcome=\"txt-missing\"} 0"),

@@ -19,7 +19,7 @@ base::TimePoint at(base::Duration time) { return base::TimePoint(time); }
 
 struct List {
   bool admit(const std::string& client, base::Duration time, CheckLimits limits = {6, 60}) {
-    return checks->admit(limits, client, at(time));
+    return !checks->refusal(limits, client, at(time));
   }
   std::unique_ptr<RecentChecks> checks = std::make_unique<RecentChecks>();
 };
@@ -97,6 +97,15 @@ BOOST_AUTO_TEST_CASE(limits_hold_at_their_least_and_their_most) {
   BOOST_TEST(!large.admit("198.51.100.1", 5s, {kMost, kMost}));
 }
 
+BOOST_AUTO_TEST_CASE(a_refusal_names_the_limit_that_is_reached) {
+  using protocol::Limit;
+  const auto checks = std::make_unique<RecentChecks>();
+  BOOST_TEST(!checks->refusal({1, 2}, "192.0.2.1", at(5s)).has_value());
+  BOOST_TEST((checks->refusal({1, 2}, "192.0.2.1", at(5s)) == Limit::kChecksPerClient));
+  BOOST_TEST(!checks->refusal({1, 2}, "198.51.100.1", at(5s)).has_value());
+  BOOST_TEST((checks->refusal({1, 2}, "203.0.113.1", at(5s)) == Limit::kChecks));
+}
+
 // Two processes behind one socket gave each client twice as many.
 BOOST_AUTO_TEST_CASE(processes_that_share_a_state_file_share_the_limit) {
   std::string directory =
@@ -110,17 +119,17 @@ BOOST_AUTO_TEST_CASE(processes_that_share_a_state_file_share_the_limit) {
     BOOST_TEST_REQUIRE(bool(metrics->use_state_file(path)));
   }
   for (int i = 0; i < 3; ++i) {
-    BOOST_TEST(one.admit_check(limits, "192.0.2.1", at(5s)));
-    BOOST_TEST(other.admit_check(limits, "192.0.2.2", at(5s)));
+    BOOST_TEST(!one.refusal_of_check(limits, "192.0.2.1", at(5s)).has_value());
+    BOOST_TEST(!other.refusal_of_check(limits, "192.0.2.2", at(5s)).has_value());
   }
-  BOOST_TEST(!one.admit_check(limits, "192.0.2.1", at(5s)));
-  BOOST_TEST(!other.admit_check(limits, "192.0.2.1", at(5s)));
+  BOOST_TEST(one.refusal_of_check(limits, "192.0.2.1", at(5s)).has_value());
+  BOOST_TEST(other.refusal_of_check(limits, "192.0.2.1", at(5s)).has_value());
   // Nor does one that starts later begin again.
   Metrics later("1");
   BOOST_TEST_REQUIRE(bool(later.use_state_file(path)));
-  BOOST_TEST(!later.admit_check(limits, "192.0.2.1", at(5s)));
+  BOOST_TEST(later.refusal_of_check(limits, "192.0.2.1", at(5s)).has_value());
   Metrics alone("1");
-  BOOST_TEST(alone.admit_check(limits, "192.0.2.1", at(5s)));
+  BOOST_TEST(!alone.refusal_of_check(limits, "192.0.2.1", at(5s)).has_value());
   std::filesystem::remove_all(directory);
 }
 

@@ -12,7 +12,10 @@ BOOST_AUTO_TEST_SUITE(examinations)
 struct Page {
   Page()
       : page(
-            clinic.loop, clinic.config, [this](const protocol::Request&) { return admits-- > 0; },
+            clinic.loop, clinic.config,
+            [this](const protocol::Request&) {
+              return admits-- > 0 ? std::nullopt : std::optional(protocol::Limit::kChecks);
+            },
             [this](Examinations::Id id, const protocol::Request&, protocol::Reply& reply,
                    base::Duration) {
               ids.push_back(id);
@@ -50,6 +53,7 @@ BOOST_AUTO_TEST_CASE(the_report_comes_as_a_page_or_as_json) {
   p.run(1);
   BOOST_TEST(p.replies[0].response.content_type == "text/html; charset=utf-8");
   BOOST_TEST(doctor::has(p.replies[0].response.body, "Challenges are redirected to the app"));
+  BOOST_TEST(p.replies[0].checked == "app.example.com");
   p.ask(2, "/check?format=json&domain=app.example.com");
   p.run(2);
   BOOST_TEST(p.replies[1].response.content_type == "application/json");
@@ -58,6 +62,7 @@ BOOST_AUTO_TEST_CASE(the_report_comes_as_a_page_or_as_json) {
   p.run(3);
   BOOST_TEST(!doctor::has(p.replies[2].response.body, "<script"));
   BOOST_TEST(doctor::has(p.replies[2].response.body, "bad-domain"));
+  BOOST_TEST(p.replies[2].checked == "<script>");
 }
 
 BOOST_AUTO_TEST_CASE(beyond_the_rate_nothing_is_examined_and_the_form_is_free) {
@@ -69,6 +74,8 @@ BOOST_AUTO_TEST_CASE(beyond_the_rate_nothing_is_examined_and_the_form_is_free) {
   BOOST_TEST_REQUIRE(p.replies.size() == 2u);
   BOOST_TEST(doctor::has(p.replies[0].response.body, "<form"));
   BOOST_TEST((p.replies[1].reason == protocol::Reason::kOverloaded));
+  BOOST_TEST((p.replies[1].limit == protocol::Limit::kChecks));
+  BOOST_TEST(p.replies[1].checked == "app.example.com");
   BOOST_TEST(protocol::code(p.replies[1].response.status) == 503);
   p.run(3);
   BOOST_TEST(p.page.in_flight() == 0u);
@@ -92,11 +99,13 @@ BOOST_AUTO_TEST_CASE(so_many_at_once_and_fewer_of_one_client) {
   BOOST_TEST_REQUIRE(p.replies.size() == 1u);
   BOOST_TEST(protocol::code(p.replies[0].response.status) == 503);
   BOOST_TEST((p.replies[0].reason == protocol::Reason::kOverloaded));
+  BOOST_TEST((p.replies[0].limit == protocol::Limit::kChecksPerClient));
   for (Examinations::Id id = 11; id <= 20; ++id) {
     p.ask(id, "/check?domain=b.example.com", "198.51.100." + std::to_string(id));
   }
   BOOST_TEST(p.page.in_flight() == Examinations::kAtOnce);
   BOOST_TEST(p.replies.size() == 5u);
+  BOOST_TEST((p.replies.back().limit == protocol::Limit::kChecks));
   // Whoever goes makes room.
   p.page.forget(11);
   p.ask(21, "/check?domain=b.example.com", "198.51.100.21");

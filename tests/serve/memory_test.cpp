@@ -74,6 +74,7 @@ struct PoorWorld {
                     [this](Service::Id id, const std::string& cgi) {
                       ++answers;
                       last_id = id;
+                      if (allocations.failing == Failing::kNone) last = cgi;
                       ok = cgi.starts_with("Status: 307") || cgi.starts_with("Status: 200");
                       refused = cgi.starts_with("Status: 50");
                     });
@@ -126,6 +127,15 @@ struct PoorWorld {
     return allocations.failed;
   }
 
+  // What the page says of refusals for want of memory.
+  long counted_for_memory() {
+    ask(Failing::kNone, 0, "127.0.0.1", "/metrics");
+    const std::string sample = "relay_overloaded_total{limit=\"memory\"} ";
+    const std::size_t at = last.find(sample);
+    BOOST_TEST_REQUIRE(at != std::string::npos);
+    return std::stol(last.substr(at + sample.size()));
+  }
+
   base::Loop loop;
   base::Loop server_loop;
   Log log{Log::Writing::kDirect};
@@ -136,6 +146,7 @@ struct PoorWorld {
   Service::Id last_id = 0;
   bool ok = false;
   bool refused = false;
+  std::string last;  // answer
 };
 
 const std::string kPoorPath = "/.well-known/acme-challenge/token";
@@ -156,6 +167,7 @@ void every_allocation_fails(Failing failing, long step) {
   long at = 0;
   while (world.ask(failing, at, fresh(), kPoorPath)) at += step;
   BOOST_TEST(at > 50);
+  BOOST_TEST(world.counted_for_memory() >= 10);
   for (at = 0; world.ask(failing, at, "127.0.0.1", "/metrics");) at += 10 * step;
   BOOST_TEST(serves(), "as well as before");
 }

@@ -371,6 +371,52 @@ BOOST_AUTO_TEST_CASE(the_descriptors_that_a_configuration_asks_for_serve_all_its
   }
 }
 
+// Its line had cache=hit, and nothing said which of the limits it was.
+BOOST_AUTO_TEST_CASE(a_request_that_is_refused_names_its_limit_in_the_log_and_in_the_counters) {
+  const std::vector<std::pair<std::string, ServedWorld::Change>> limits{
+      {"in_flight", [](Config& config) { config.limits.in_flight = 1; }},
+      {"in_flight_per_client", [](Config& config) { config.limits.in_flight_per_client = 1; }},
+      {"in_flight_per_domain", [](Config& config) { config.limits.in_flight_per_domain = 1; }},
+      {"sockets", {}}};
+  for (const auto& [limit, change] : limits) {
+    ServedWorld world(change);
+    world.upstream.held = true;
+    world.challenge(1, "a.example.com");
+    if (limit == "sockets") {
+      BOOST_REQUIRE(world.service->fit_to_descriptors(8) == 2u);
+      world.challenge(2, "b.example.com");
+      world.run_until_asked(4);
+      world.service->forget(1);
+      world.service->forget(2);
+    }
+    world.challenge(3, "c.example.com");
+    BOOST_TEST(is_status(world.answer(3), "503"));
+    const std::string text = world.log_text();
+    BOOST_TEST(lines_with(text, " reason=overloaded ") == 1u, text);
+    BOOST_TEST(lines_with(text, " limit=" + limit + "\n") == 1u, text);
+    BOOST_TEST(lines_with(text, "cache=") == 0u, text);
+    const std::string metrics = world.page("/metrics");
+    for (const auto& [other, unused] : limits) {
+      BOOST_TEST(shows(metrics, "relay_overloaded_total{limit=\"" + other + "\"} " +
+                                    (other == limit ? "1" : "0")),
+                 limit << " and " << other);
+    }
+  }
+}
+
+// Nothing was looked for in the cache, so nothing was found there.
+BOOST_AUTO_TEST_CASE(a_request_that_needs_no_answer_is_logged_without_a_cache) {
+  ServedWorld world;
+  world.page("/health");
+  world.page("/metrics");
+  world.challenge(1, "a..b");
+  world.challenge(2, "x.dstack-prod5.phala.network");
+  world.answer(2);
+  const std::string text = world.log_text();
+  BOOST_TEST(lines_with(text, " reason=") == 4u, text);
+  BOOST_TEST(lines_with(text, "cache=") == 0u, text);
+}
+
 BOOST_AUTO_TEST_CASE(no_more_requests_wait_than_there_are_descriptors_for) {
   ServedWorld world;
   BOOST_REQUIRE(world.service->fit_to_descriptors(8) == 2u);

@@ -221,3 +221,31 @@ def test_nothing_of_private_networks_and_zones_is_shown(workspace: Workspace) ->
         assert "reserved-address" in ask(relay, "app.good.example.com").text
         command = run("check", "-c", relay.config, "db.internal", "app.good.example.com").stdout
         assert secret in command and "10.11.12.13" in command and injector.server in command
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_the_log_names_what_was_checked_and_the_limit_that_refused(start_relay: RelayFactory, form: str) -> None:
+    limits = {"limits": {"checks_per_client": 2, "checks": 3}, "log": {"format": form}}
+    relay = start_relay(PUBLIC | limits)
+    assert ask(relay, "app.example.org", client="192.0.2.1").status == 200
+    assert ask(relay, "a.example.org%0Areason%3Dforged%20%22", client="192.0.2.1").status == 200
+    assert ask(relay, "no-txt.example.org", client="192.0.2.1").status == 200
+    assert ask(relay, "again.example.org", client="192.0.2.1").status == 503
+    assert ask(relay, "other.example.org", client="198.51.100.1").status == 200
+    assert ask(relay, "last.example.org", client="203.0.113.1").status == 503
+    samples = relay.metrics()
+    assert [samples[f'relay_overloaded_total{{limit="{limit}"}}'] for limit in ("checks_per_client", "checks")] == [1, 1]
+    assert relay.terminate() == 0
+    lines = [line for line in relay.process.output().splitlines() if "/check" in line]
+    assert len(lines) == 6
+    assert not [line for line in lines if "cache" in line], "none of these came out of the cache"
+    if form == "json":
+        domains = [json.loads(line)["domain"] for line in lines]
+        assert [json.loads(line).get("limit") for line in lines if "limit" in line] == ["checks_per_client", "checks"]
+    else:
+        domains = [line.split(" domain=")[1].split()[0] for line in lines]
+        assert lines[3].endswith(" limit=checks_per_client") and lines[5].endswith(" limit=checks")
+    assert sorted(domains) == sorted([
+        "app.example.org", r"a.example.org\010reason=forged\032\034", "no-txt.example.org", "again.example.org",
+        "other.example.org", "last.example.org",
+    ])  # fmt: skip
