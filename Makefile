@@ -138,11 +138,13 @@ reproducible: build-deps             ## the program, built at two paths: the sam
 
 SOAK_MINUTES ?= 30
 .PHONY: soak
-soak: deps                           ## mixed traffic and faults for SOAK_MINUTES=30, after floods and a hard life
+soak: deps                           ## SOAK_MINUTES=30 of mixed traffic, upgrades, kills and full disks, after floods
 	$(build) $(BUILD)/http01-relay
 	BUILD='$(BUILD)' SOAK_MINUTES='$(SOAK_MINUTES)' /usr/bin/python3 -B -m pytest -q -p no:cacheprovider -s \
-	  tests/servers/test_dns_faults.py tests/servers/test_abuse.py tests/servers/test_life_cycle.py \
-	  tests/servers/test_soak.py
+	  tests/servers/test_dns_faults.py tests/servers/test_abuse.py tests/servers/test_life_cycle.py
+	BUILD='$(BUILD)' SOAK_MINUTES='$(SOAK_MINUTES)' /usr/bin/python3 -B -m pytest -q -p no:cacheprovider -n 2 \
+	  --dist load tests/servers/test_soak.py tests/servers/test_soak_operations.py
+	cat '$(BUILD)/soak.txt' '$(BUILD)/soak-operations.txt'
 
 .PHONY: sweep
 sweep: deps                          ## each system call of the program fails in each way, some minutes

@@ -12,6 +12,7 @@ from typing import Self
 import fastcgi_client as fcgi
 from crowd import client_address
 from fastcgi_client import Address, Connection
+from http_client import Response
 from processes import wait_until
 from relay import CHALLENGE
 from zones import APP_ID, GATEWAY
@@ -101,13 +102,16 @@ class Load:
 
     def _ask(self, kind: Kind, number: int) -> str:
         host = kind.host.format(n=number)
-        variables = fcgi.cgi_variables(kind.path, host, kind.method, client_address(number))
         try:
-            with Connection(self._address, 30) as connection:
-                connection.send(fcgi.whole_request(variables))
-                response = connection.read_response()
-        except OSError as error:
+            response = self._request(kind, host, number)
+        except (OSError, AssertionError) as error:
             return f"{host}: {error!r}"
         if (response.status, response.reason, response.location) != (kind.status, kind.reason, kind.location):
             return f"{host}: {response.status} {response.reason} {response.location}"
         return ""
+
+    def _request(self, kind: Kind, host: str, number: int) -> Response:
+        variables = fcgi.cgi_variables(kind.path, host, kind.method, client_address(number))
+        with Connection(self._address, 30) as connection:
+            connection.send(fcgi.whole_request(variables))
+            return connection.read_response()
