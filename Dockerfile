@@ -27,7 +27,7 @@ RUN apt-get update \
 
 COPY --from=builder /src/image.toml /etc/http01-relay/http01-relay.toml
 COPY deploy/docker/lighttpd.conf /etc/http01-relay/lighttpd.conf
-COPY deploy/docker/entrypoint deploy/docker/health /usr/lib/http01-relay/
+COPY deploy/docker/entrypoint deploy/docker/health deploy/docker/relay /usr/lib/http01-relay/
 # A library that is missing or a configuration with a fault is noticed now.
 RUN http01-relay config >/dev/null
 

@@ -86,6 +86,12 @@ def is_listening(path: Path) -> bool:
     )
 
 
+def waiting_at(path: Path) -> int:
+    """How many connections to this unix socket nobody has accepted yet: those have no inode."""
+    lines = [line.split() for line in Path("/proc/net/unix").read_text().splitlines() if line.endswith(f" {path}")]
+    return sum(line[5] == "02" and line[6] == "0" for line in lines)
+
+
 def connections_of(pid: int, path: str) -> int:
     """How many that were accepted on this unix socket the process has."""
     accepted = {

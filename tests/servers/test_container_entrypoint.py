@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Mapping
+from typing import Any
 
 import http_client
 import pytest
@@ -90,7 +92,7 @@ def test_networks_are_taken_by_lighttpd_too(workspace: Workspace, value: str) ->
     environment = dict(line.split("=", 1) for line in ended.stdout.splitlines())
     assert (environment["METRICS_FROM"], environment["TRUSTED_PROXY"]) == (value, value)
     shipped = (DOCKER / "lighttpd.conf").read_text()
-    config = workspace.write("lighttpd.conf", shipped.replace("/usr/bin/http01-relay", str(RELAY)))
+    config = workspace.write("lighttpd.conf", shipped.replace("/usr/lib/http01-relay/relay", f"{DOCKER}/relay"))
     checked = subprocess.run(
         ["/usr/sbin/lighttpd", "-tt", "-f", config], env=environment, capture_output=True, text=True, check=False
     )
@@ -122,10 +124,12 @@ def test_all_faults_are_listed(workspace: Workspace) -> None:
 # ---- its web servers
 
 
-def start_in_its_place(workspace: Workspace, dns: str, **variables: str) -> int:
+def start_in_its_place(
+    workspace: Workspace, dns: str, sections: Mapping[str, Mapping[str, Any]] | None = None, **variables: str
+) -> int:
     """The container's lighttpd, started by the entrypoint; its port. Only paths are changed."""
     changes = {
-        "/usr/bin/http01-relay": str(RELAY),
+        '"/usr/lib/http01-relay/relay"': f'"{DOCKER}/relay"',
         'env.RELAY_RUN + "/http01-relay.sock"': f'"{workspace.path}/image.sock"',
         "/var/www/html": str(workspace.path),
     }
@@ -133,7 +137,7 @@ def start_in_its_place(workspace: Workspace, dns: str, **variables: str) -> int:
     lighttpd = workspace.write("lighttpd", f"#!/bin/sh\nexec /usr/sbin/lighttpd -D -f {shipped}\n")
     lighttpd.chmod(0o755)
     (workspace.path / RELAY.name).symlink_to(RELAY)
-    config = workspace.write("image.toml", config_text(dns))
+    config = workspace.write("image.toml", config_text(dns, sections))
     environment = {"PATH": f"{workspace.path}:/usr/bin:/bin", "HTTP01_RELAY_CONFIG": str(config)} | variables
 
     def start(port: int) -> Process:

@@ -8,7 +8,6 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import certificates
 import http_client
@@ -17,6 +16,7 @@ from acme_clients import AcmeTiny
 from dns_message import Query, cname, txt
 from dns_servers import Nsd, Unbound
 from gateway import App, Gateway, LoopbackBlock
+from held import children
 from http_client import Response
 from injector import PREFIX, Behaviour, Injector
 from odd_requests import HIDDEN_HOSTS
@@ -251,13 +251,30 @@ def test_a_relay_whose_dns_fails_says_so_itself(world: World) -> None:
         assert answer.location == f"https://{world.apps[1].gateway_name}{CHALLENGE}"
 
 
+def test_what_a_killed_relay_had_in_hand_is_asked_of_the_other_machine(world: World) -> None:
+    """Its web server lives, and says 500: not even that reaches an authority."""
+    first = world.machines[0]
+    for machine in world.machines:
+        machine.dns.silent.set()
+    with ThreadPoolExecutor(len(world.apps)) as pool:
+        answers = {app: pool.submit(world.haproxy.get, CHALLENGE, app.domain) for app in world.apps}
+        asked = [machine.dns.domains for machine in world.machines]
+        wait_until(lambda: len(asked[0] | asked[1]) == len(answers), "the relays to have them in hand")
+        assert len(asked[0]) > 1
+        for machine in world.machines:
+            machine.dns.silent.clear()
+        (relay,) = children(first.site.process.pid)
+        os.kill(relay, signal.SIGKILL)
+        for app, answer in answers.items():
+            assert answer.result().location == f"https://{app.gateway_name}{CHALLENGE}"
+
+
 def test_a_relay_that_dies_alone_is_not_noticed(world: World) -> None:
     """lighttpd lives and starts it again, and says 500 or 503 meanwhile."""
     first, app = world.machines[0], world.apps[0]
-    children = Path(f"/proc/{first.site.process.pid}/task/{first.site.process.pid}/children")
     for number in range(20):
         if number == 5:
-            (relay,) = children.read_text().split()
-            os.kill(int(relay), signal.SIGKILL)
+            (relay,) = children(first.site.process.pid)
+            os.kill(relay, signal.SIGKILL)
         answer = world.haproxy.get(CHALLENGE, app.domain)
         assert answer.location == f"https://{app.gateway_name}{CHALLENGE}", f"{number}: {answer}"

@@ -7,28 +7,16 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
-from pathlib import Path
 
 import http_client
 import pytest
+from beside_a_site import BESIDE, apache_site, shipped_snippet, start_beside
 from conftest import World
 from dns_servers import start_on_free_port
-from front_servers import (
-    DEPLOY,
-    SERVERS,
-    SHIPPED_SOCKET,
-    FrontServer,
-    Server,
-    start_apache,
-    start_caddy,
-    start_nginx,
-    start_relay,
-    start_server,
-)
-from processes import Process, Workspace, answers_at, wait_until
-from relay import CHALLENGE, Relay
-from web_servers import Lighttpd, has_ipv6, shipped_config
+from front_servers import DEPLOY, SERVERS, FrontServer, Server, start_relay, start_server
+from processes import Workspace, answers_at, wait_until
+from relay import CHALLENGE
+from web_servers import Lighttpd, has_ipv6
 from zones import APP_ID, GATEWAY
 
 GOOD = f"https://{APP_ID}.{GATEWAY}{CHALLENGE}"
@@ -225,88 +213,15 @@ def test_a_dead_relay_is_an_error_until_it_is_back(world: World, workspace: Work
 # ---- beside a site that has port 80
 
 
-def _nginx_site(workspace: Workspace, snippet: Path) -> str:
-    temporary = "".join(
-        f"{kind}_temp_path {workspace.path}/{kind};\n"
-        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    user = "user www-data;\n" if os.geteuid() == 0 else ""
-    return f"""
-{user}pid {workspace.path}/site.pid;
-error_log stderr;
-events {{ }}
-http {{
-{temporary}  access_log off;
-  server {{
-    listen 127.0.0.1:PORT;
-    root {workspace.path}/site;
-    location ~ known {{ return 418; }}
-    include {snippet};
-  }}
-}}
-"""
-
-
-def _caddy_site(workspace: Workspace, snippet: Path) -> str:
-    return f"""
-{{
-	admin off
-	auto_https off
-}}
-import {snippet}
-http://:PORT {{
-	bind 127.0.0.1
-	import http01-relay
-	root * {workspace.path}/site
-	file_server
-}}
-"""
-
-
-def _apache_site(workspace: Workspace, snippet: Path, directives: str = "Redirect /.well-known /new") -> str:
-    return f"""
-LoadModule dir_module /usr/lib/apache2/modules/mod_dir.so
-LoadModule setenvif_module /usr/lib/apache2/modules/mod_setenvif.so
-LoadModule rewrite_module /usr/lib/apache2/modules/mod_rewrite.so
-LoadModule proxy_http_module /usr/lib/apache2/modules/mod_proxy_http.so
-Include {snippet}
-<VirtualHost *:PORT>
-  DocumentRoot {workspace.path}/site
-{directives}
-</VirtualHost>
-"""
-
-
-BESIDE: dict[str, tuple[str, Callable[[Workspace, Path], str]]] = {
-    "nginx": ("nginx/challenge-only.conf", _nginx_site),
-    "Caddy": ("caddy/challenge-only.caddy", _caddy_site),
-    "Apache": ("apache/challenge-only.conf", _apache_site),
-}
-
-
-def _shipped_snippet(workspace: Workspace, relay: Relay, file: str) -> Path:
-    """Of the file only the socket is changed."""
-    shipped = shipped_config((DEPLOY / file).read_text(), {SHIPPED_SOCKET: str(relay.address)})
-    return workspace.write("http01-relay.conf", shipped)
-
-
-def _start_beside(name: str, workspace: Workspace, port: int, text: str) -> Process:
-    text = text.replace("PORT", str(port))
-    if name == "Apache":
-        return start_apache(workspace, port, text)
-    config = workspace.write("site.conf", text)
-    return start_nginx(workspace, config) if name == "nginx" else start_caddy(workspace, config)
-
-
 @pytest.mark.parametrize("name", BESIDE)
 def test_only_challenges_reach_the_relay_beside_a_site(world: World, workspace: Workspace, name: str) -> None:
     relay = start_relay(workspace, world.config())
     file, site = BESIDE[name]
     (workspace.path / "site").mkdir()
     (workspace.path / "site" / "index.html").write_text("the site\n")
-    text = site(workspace, _shipped_snippet(workspace, relay, file))
+    text = site(workspace, shipped_snippet(workspace, str(relay.address), file))
     _, port = start_on_free_port(
-        lambda port: _start_beside(name, workspace, port, text), lambda port: answers_at(("127.0.0.1", port))
+        lambda port: start_beside(name, workspace, port, text), lambda port: answers_at(("127.0.0.1", port))
     )
 
     assert "the site\n" in http_client.request(port, "/", host="app.example.test").text
@@ -344,9 +259,9 @@ def test_sites_of_apache_that_have_rules_of_their_own(
 ) -> None:
     relay = start_relay(workspace, world.config())
     (workspace.path / "site").mkdir()
-    text = _apache_site(workspace, _shipped_snippet(workspace, relay, BESIDE["Apache"][0]), directives)
+    text = apache_site(workspace, shipped_snippet(workspace, str(relay.address), BESIDE["Apache"][0]), directives)
     _, port = start_on_free_port(
-        lambda port: _start_beside("Apache", workspace, port, text), lambda port: answers_at(("127.0.0.1", port))
+        lambda port: start_beside("Apache", workspace, port, text), lambda port: answers_at(("127.0.0.1", port))
     )
     response = http_client.request(port, CHALLENGE, host="app.example.test")
     assert (response.status, response.reason) == (status, "ok" if status == 307 else None)
