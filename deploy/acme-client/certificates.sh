@@ -1,11 +1,12 @@
 #!/bin/bash
-# Certificates, by dehydrated: which are due, how to get one, and when to try again.
+# Certificates, by dehydrated: which are there, how to get one, and when to try again. When one is due: renewal.sh.
 #
 # Everything is kept per CA, so that a change from the staging CA to the real one and back finds its own
 # account, certificates and failures again:
 #   STATE_DIR/{CA}/accounts/   the account's key
 #   STATE_DIR/{CA}/certs/NAME/ keys and certificates
 #   STATE_DIR/{CA}/retry/NAME  failed attempts in a row, and when the next one may be
+#   STATE_DIR/{CA}/renewal/NAME what the CA has said about when to renew
 
 ca_directory() {
   local name=${ACME_SERVER#https://}
@@ -18,7 +19,7 @@ write_acme_configuration() {
   [[ -z $ACME_CA_BUNDLE ]] || CURL_OPTIONS+=(--cacert "$ACME_CA_BUNDLE")
   # It is a piece of shell to dehydrated. KEYSIZE is the account key's. One key pair per certificate: find_certificate relies on it.
   printf '%s=%q\n' CA "$ACME_SERVER" BASEDIR "$CA_DIR" WELLKNOWN "$CHALLENGES" CONTACT_EMAIL "$EMAIL" \
-    CURL_OPTS "${CURL_OPTIONS[*]}" CHALLENGETYPE http-01 KEYSIZE 3072 KEY_ALGO prime256v1 PRIVATE_KEY_RENEW yes \
+    CURL_OPTS "${CURL_OPTIONS[*]}" ACME_PROFILE "$ACME_PROFILE" CHALLENGETYPE http-01 KEYSIZE 3072 KEY_ALGO prime256v1 PRIVATE_KEY_RENEW yes \
     >"$RUN_DIR/dehydrated.conf"
 }
 
@@ -49,19 +50,6 @@ find_certificate() {
     [[ $public == "$(openssl pkey -in "$KEY" -pubout 2>/dev/null)" ]]
 }
 
-# renewal_time FILE: when that certificate is to be renewed, in seconds since 1970: RENEW_DAYS before its end
-# or, if that is not set, with a third of its life left, which suits certificates of 90 days and of 6 alike.
-renewal_time() {
-  local dates begin end third at
-  dates=$(openssl x509 -in "$1" -noout -startdate -enddate)
-  begin=$(date -d "$(sed -n 's/^notBefore=//p' <<<"$dates")" +%s)
-  end=$(date -d "$(sed -n 's/^notAfter=//p' <<<"$dates")" +%s)
-  third=$(((end - begin) / 3))
-  at=$((end - (RENEW_DAYS ? RENEW_DAYS * 86400 : third)))
-  # Never in the first third, whatever RENEW_DAYS says: it would be due again as soon as it is there.
-  echo $((at > begin + third ? at : begin + third))
-}
-
 # read_retry NAME: into `failures` and `not_before`.
 read_retry() {
   local now longest=${RETRY_DELAYS[-1]} content
@@ -89,7 +77,7 @@ write_retry() {
 next_attempt() {
   local failures not_before due=0
   read_retry "$1"
-  ! find_certificate "$1" || due=$(renewal_time "$CERTIFICATE")
+  ! find_certificate "$1" || due=$(renewal_time "$1" "$CERTIFICATE")
   echo $((due > not_before ? due : not_before))
 }
 
@@ -98,7 +86,7 @@ report() {
   local failures not_before text
   if find_certificate "$1"; then
     printf -v text 'has a certificate until %(%FT%TZ)T, to be renewed from %(%FT%TZ)T on' \
-      "$(date -d "$(openssl x509 -in "$CERTIFICATE" -noout -enddate | cut -d= -f2)" +%s)" "$(renewal_time "$CERTIFICATE")"
+      "$(date -d "$(openssl x509 -in "$CERTIFICATE" -noout -enddate | cut -d= -f2)" +%s)" "$(renewal_time "$1" "$CERTIFICATE")"
   else
     text='has no certificate'
   fi
@@ -128,7 +116,7 @@ obtain() {
     serve_newest "$1"
     # One that is due again at once (a clock that is wrong, a life too short) must not be ordered in a loop.
     printf -v now '%(%s)T' -1
-    if find_certificate "$1" && (($(renewal_time "$CERTIFICATE") > now)); then
+    if find_certificate "$1" && (($(renewal_time "$1" "$CERTIFICATE") > now)); then
       rm -f "$CA_DIR/retry/$1" || true
       [[ ${SERVED[$1]-} != "$CERTIFICATE" ]] || run acme --cleanup-delete >/dev/null || true
     fi

@@ -15,6 +15,8 @@ HERE=$(dirname "$(readlink -f "$0")")
   . "$HERE/settings.sh"
   . "$HERE/web.sh"
   . "$HERE/certificates.sh"
+  . "$HERE/renewal.sh"
+  . "$HERE/renewal_info.sh"
 }
 
 NGINX_PID=
@@ -81,8 +83,10 @@ keep_certificates() {
     report "$name"
   done
   while :; do
+    look_at_ends
+    ask_about_renewals
     printf -v now '%(%s)T' -1
-    soonest=$((now + 3600))
+    soonest=$((NEXT_ALARM < now + 3600 ? NEXT_ALARM : now + 3600))
     for name in "${NAMES[@]}"; do
       serve_newest "$name"
       at=$(next_attempt "$name")
@@ -99,12 +103,13 @@ keep_certificates() {
         fi
         if [[ $obstacle ]]; then
           log "$obstacle; asking again in $pause s"
-          soonest=$((now + pause))
+          soonest=$((NEXT_ALARM < now + pause ? NEXT_ALARM : now + pause))
           pause=$((pause < 30 ? 2 * pause : 60))
           break
         fi
         pause=1
         obtain "$name"
+        look_at_ends
         at=$(next_attempt "$name")
       fi
       soonest=$((at < soonest ? at : soonest))
@@ -124,6 +129,7 @@ work() {
     exit 75
   fi
   write_web_configuration
+  look_at_ends
   # Whatever this ends by, its children end with it.
   trap 'stop $?' EXIT
   start_web_server

@@ -66,6 +66,13 @@ _read_ca() {
   if [[ -n $ACME_CA_BUNDLE ]] && ! [[ -r $ACME_CA_BUNDLE && $ACME_CA_BUNDLE =~ ^/[A-Za-z0-9._/-]+$ ]]; then
     _fault "ACME_CA_BUNDLE: $ACME_CA_BUNDLE: not the absolute path of a file that can be read"
   fi
+  ACME_PROFILE=${ACME_PROFILE:-}
+  if [[ -n $ACME_PROFILE ]] && ! [[ $ACME_PROFILE =~ ^[A-Za-z0-9._-]{1,64}$ ]]; then
+    _fault "ACME_PROFILE: $ACME_PROFILE: not the name of a profile such as tlsserver"
+  elif [[ -n $ACME_PROFILE ]] && ! grep -q ACME_PROFILE "$(type -P dehydrated)"; then
+    # It would order without, and nobody would know.
+    _fault "ACME_PROFILE: $ACME_PROFILE: this dehydrated cannot ask for a profile; version 0.7.2 (Debian 13) can"
+  fi
 }
 
 _read_times() {
@@ -130,8 +137,8 @@ _end_with_faults() {
 # Compose files leave blanks, and a list of separators is an empty one.
 _unset_blank_ones() {
   local name
-  for name in DOMAIN EMAIL STAGING ACME_SERVER ACME_CA_BUNDLE TARGET_ENDPOINT RENEW_DAYS RETRY_DELAYS LISTEN \
-    HTTP_PORT HTTPS_PORT STATE_DIR WEBROOT RUN_DIR ACCESS_LOG; do
+  for name in DOMAIN EMAIL STAGING ACME_SERVER ACME_CA_BUNDLE ACME_PROFILE TARGET_ENDPOINT RENEW_DAYS RETRY_DELAYS \
+    LISTEN HTTP_PORT HTTPS_PORT STATE_DIR WEBROOT RUN_DIR ACCESS_LOG; do
     [[ ${!name:-} == *[!$', \t\r\n']* ]] || unset "$name"
   done
 }

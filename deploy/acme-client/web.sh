@@ -26,6 +26,7 @@ write_web_configuration() {
   render nginx.conf "$RUN_DIR/nginx.conf" "USER=$user" "RUN_DIR=$RUN_DIR" "ACCESS_LOG=$ACCESS_LOG" \
     "LISTEN=$(listen_on "$HTTP_PORT" ' default_server')"
   render challenge.conf "$RUN_DIR/challenge.conf" "WEBROOT=$WEBROOT"
+  render health.conf "$RUN_DIR/health.conf" "RUN_DIR=$RUN_DIR"
   rm -f "$RUN_DIR"/sites/*.conf
   ((${#NAMES[@]})) || return 0
 

@@ -36,7 +36,7 @@ class Place:
 class Authority:
     """Pebble, and names for its clients."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, ports: tuple[int, int] | None = None) -> None:
         self._workspace = workspace
         block = LoopbackBlock()
         places = [Place(f"c{number}.acme.test", block.address(), block.address()) for number in range(40)]
@@ -48,7 +48,7 @@ class Authority:
         )
         self._places = iter(places)
         # Each client has an address of its own, so all can have the same ports.
-        self.ports = free_port(), free_port()
+        self.ports = ports or (free_port(), free_port())
         unbound = Unbound(workspace, Nsd(workspace, {"acme.test": records}))
         self.pebble = Pebble(workspace, unbound.server, self.ports[0])
 

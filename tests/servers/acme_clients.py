@@ -33,6 +33,8 @@ class AcmeClient:
     package: ClassVar[str]
     title: ClassVar[str]
     renews: ClassVar[bool] = False
+    # What its row in the table adds to its title.
+    note: ClassVar[str] = ""
     chain: Path
     key: Path
 
@@ -168,6 +170,7 @@ class Dehydrated(_WebrootClient):
 class Uacme(_WebrootClient):
     package = "uacme"
     title = "uacme"
+    note = ", but not from a CA that lists dns-persist-01 before http-01"
     renews = True
 
     @classmethod

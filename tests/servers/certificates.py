@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +36,31 @@ def self_signed(directory: Path, *names: str) -> KeyPair:
         "-out", pair.certificate, "-keyout", pair.key,
     )  # fmt: skip
     return pair
+
+
+def new_key(file: Path) -> None:
+    openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", file)
+
+
+def dated(
+    file: Path, key: Path, name: str, begin: float, end: float, *, extensions: str = "", serial: str = "01"
+) -> None:
+    """A self-signed certificate whose life begins and ends then. Extensions are lines of openssl's configuration."""
+    with tempfile.TemporaryDirectory() as scratch:
+        Path(scratch, "index").write_text("")
+        Path(scratch, "serial").write_text(f"{serial}\n")
+        config = Path(scratch, "ca.conf")
+        config.write_text(
+            f"[ca]\ndefault_ca = this\n[this]\ndatabase = {scratch}/index\nserial = {scratch}/serial\n"
+            f"new_certs_dir = {scratch}\ndefault_md = sha256\npolicy = any\nx509_extensions = extensions\n"
+            f"[any]\ncommonName = supplied\n[extensions]\n{extensions}\n"
+        )
+        openssl("req", "-new", "-key", key, "-subj", f"/CN={name}", "-out", f"{scratch}/csr")
+        dates = [time.strftime("%Y%m%d%H%M%SZ", time.gmtime(date)) for date in (begin, end)]
+        openssl(
+            "ca", "-batch", "-notext", "-selfsign", "-config", config, "-keyfile", key, "-in", f"{scratch}/csr",
+            "-startdate", dates[0], "-enddate", dates[1], "-out", file,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

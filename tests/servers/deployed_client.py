@@ -12,7 +12,6 @@ import socket
 import ssl
 import subprocess
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -197,28 +196,18 @@ class AcmeClient:
         """Files of the state."""
         return sorted(self.state.glob(f"*/{pattern}"))
 
-    def give_certificate(self, name: str, begin: float, end: float) -> str:
+    def give_certificate(self, name: str, begin: float, end: float, extensions: str = "") -> str:
         """Puts one with these dates where dehydrated would, with its key, or in place of one that was issued, for the
         same key; PEM."""
         directory, stamp = self.ca_directory / "certs" / name, "0000000001"
         if not (directory / "fullchain.pem").exists():
             directory.mkdir(parents=True)
-            certificates.openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", directory / f"privkey-{stamp}.pem")
+            certificates.new_key(directory / f"privkey-{stamp}.pem")
             for kind in ("privkey", "fullchain"):
                 (directory / f"{kind}.pem").symlink_to(f"{kind}-{stamp}.pem")
-        chain, key, scratch = directory / "fullchain.pem", directory / "privkey.pem", self.directory
-        config = scratch / "ca.conf"
-        (scratch / "index").write_text("")
-        config.write_text(
-            f"[ca]\ndefault_ca = this\n[this]\ndatabase = {scratch}/index\nnew_certs_dir = {scratch}\n"
-            "rand_serial = yes\ndefault_md = sha256\npolicy = any\n[any]\ncommonName = supplied\n"
-        )
-        certificates.openssl("req", "-new", "-key", key, "-subj", f"/CN={name}", "-out", scratch / "csr")
-        dates = [time.strftime("%y%m%d%H%M%SZ", time.gmtime(date)) for date in (begin, end)]
-        certificates.openssl(
-            "ca", "-batch", "-notext", "-selfsign", "-config", config, "-keyfile", key, "-in", scratch / "csr",
-            "-startdate", dates[0], "-enddate", dates[1], "-out", chain.parent / chain.readlink(),
-        )  # fmt: skip
+        chain = directory / "fullchain.pem"
+        file = directory / chain.readlink()
+        certificates.dated(file, directory / "privkey.pem", name, begin, end, extensions=extensions)
         return ssl.DER_cert_to_PEM_cert(ssl.PEM_cert_to_DER_cert(chain.read_text()))
 
 

@@ -110,10 +110,10 @@ def test_a_restart_orders_nothing(issued: Issued, authority: Authority) -> None:
 @pytest.mark.parametrize(
     ("renew_days", "age", "left", "due_in"),
     [
-        # With a third of its life left.
+        # With two thirds of its life over, or half of a short one.
         ("", 0, 90, 60),
         ("", 10, 80, 50),
-        ("", 1, 5, 3),
+        ("", 1, 5, 2),
         ("30", 10, 80, 50),
         ("10", 10, 80, 70),
         # Whatever RENEW_DAYS says, not in its first third: it would be ordered again and again.

@@ -7,7 +7,7 @@ import signal
 import socket
 
 import pytest
-from deployed_client import ENTRYPOINT, AcmeClient, processes_of, run_to_end
+from deployed_client import ENTRYPOINT, PATH, AcmeClient, processes_of, run_to_end
 from processes import Workspace, answers_at, free_port, wait_until
 from relay import CHALLENGE, EXIT_CONFIG, TOKEN
 from web_servers import has_ipv6
@@ -69,6 +69,8 @@ def test_it_listens_on_ipv6_too(workspace: Workspace) -> None:
         ("ACME_CA_BUNDLE", "/nowhere.pem", "ACME_CA_BUNDLE: /nowhere.pem: not the absolute path of a file"),
         ("RENEW_DAYS", "0", "RENEW_DAYS: 0: not a number"),
         ("RENEW_DAYS", "thirty", "RENEW_DAYS: thirty: not a number"),
+        ("ACME_PROFILE", 'tls"server', 'ACME_PROFILE: tls"server: not the name of a profile'),
+        ("ACME_PROFILE", "a b", "ACME_PROFILE: a b: not the name of a profile"),
         ("RETRY_DELAYS", "60 x", "RETRY_DELAYS: x: not a number of seconds"),
         ("RETRY_DELAYS", "0", "RETRY_DELAYS: 0: not a number of seconds"),
         ("TARGET_ENDPOINT", "app:8080", "TARGET_ENDPOINT: app:8080: not of the form"),
@@ -107,7 +109,10 @@ def test_staging_and_acme_server_exclude_each_other() -> None:
 
 @pytest.mark.parametrize("blank", [" ", "\t \n", " , ", ""], ids=repr)
 def test_a_blank_variable_counts_as_unset(workspace: Workspace, blank: str) -> None:
-    names = ("DOMAIN", "EMAIL", "STAGING", "ACME_SERVER", "ACME_CA_BUNDLE", "TARGET_ENDPOINT", "RENEW_DAYS", "RETRY_DELAYS")
+    names = (
+        "DOMAIN", "EMAIL", "STAGING", "ACME_SERVER", "ACME_CA_BUNDLE", "ACME_PROFILE", "TARGET_ENDPOINT", "RENEW_DAYS",
+        "RETRY_DELAYS",
+    )  # fmt: skip
     client = make(workspace)
     # Where no line of white space reaches the configuration, nginx would listen on its own port.
     client.variables |= dict.fromkeys(names, blank)
@@ -125,6 +130,29 @@ def test_a_blank_retry_delays_leaves_the_default(workspace: Workspace) -> None:
     client.start()
     client.wait_for_log("does not answer; asking again in 1 s")
     assert client.stop() == 0
+
+
+def a_dehydrated(workspace: Workspace, text: str) -> str:
+    """A PATH on which this is dehydrated."""
+    directory = workspace.fresh("bin")
+    directory.mkdir()
+    program = directory / "dehydrated"
+    program.write_text(f"#!/bin/sh\n{text}\n")
+    program.chmod(0o755)
+    return f"{directory}:{PATH}"
+
+
+def test_a_profile_is_passed_on_to_a_dehydrated_that_can_ask_for_it(workspace: Workspace) -> None:
+    variables = {"DOMAIN": DOMAIN, "ACME_SERVER": "https://127.0.0.1:1/dir", "ACME_PROFILE": "shortlived"}
+    # As of 0.7.2.
+    client = make(workspace, **variables, PATH=a_dehydrated(workspace, ': "$ACME_PROFILE"')).start()
+    client.wait_for_log("does not answer")
+    assert "\nACME_PROFILE=shortlived\n" in (client.run / "dehydrated.conf").read_text()
+    assert client.stop() == 0
+    # An older one would order without it.
+    done = run_to_end(client.environment() | {"PATH": a_dehydrated(workspace, "")})
+    assert done.returncode == EXIT_CONFIG
+    assert "ACME_PROFILE: shortlived: this dehydrated cannot ask for a profile" in done.stderr
 
 
 # ---- the process

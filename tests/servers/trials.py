@@ -251,7 +251,7 @@ class Trials:
             tried = {case.target: case for case in TRIES if case.client is client}
             cells = [self._cell(tried[target]) for target in targets]
             cells.append(next((self._renewal_cell(case) for case in tried.values() if case.renews), "not tried"))
-            rows.append(f"| {client.title} | {_version(client.package)} | {' | '.join(cells)} |")
+            rows.append(f"| {client.title}{client.note} | {_version(client.package)} | {' | '.join(cells)} |")
         return "\n".join(rows) + "\n"
 
     def _cell(self, case: Try) -> str:
