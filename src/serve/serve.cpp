@@ -17,6 +17,7 @@
 #include "serve/drain.h"
 #include "serve/foreign_log.h"
 #include "serve/isolate.h"
+#include "serve/notify.h"
 #include "serve/service.h"
 #include "transport/cgi.h"
 #include "transport/fastcgi.h"
@@ -76,6 +77,7 @@ class Server {
     service_.tell_attempts();
     service_.put_memory_aside();
     log_.info(serving_);
+    notifier_.ready(loop_, [this](const std::string& fault) { log_.warn(fault); });
     loop_.run();
     service_.tell_open_attempts();
     log_.info("stopped");
@@ -105,6 +107,7 @@ class Server {
     stopping_ = true;
     log_.info("stopping");
     try {
+      notifier_.stops();
       drain(loop_, fastcgi_, service_);
     } catch (const std::bad_alloc&) {
       loop_.stop();
@@ -112,12 +115,14 @@ class Server {
   }
 
   void reload() {
+    notifier_.reload_begins();
     try {
       service_.reloaded(reload_configuration());
     } catch (const std::bad_alloc&) {
       service_.reloaded(false);
       log_.error("configuration: not reloaded, there is no memory for it");
     }
+    notifier_.reload_ends();
   }
 
   // False: the old one stays.
@@ -159,11 +164,12 @@ class Server {
     }
   }
 
-  // First of all: the log has a thread.
+  base::Loop loop_;
+  Notifier notifier_{process_environment()};
+  // Before the log, which has a thread.
   const base::Result<void> isolated_ = isolate();
   const std::string config_option_;
   const std::size_t descriptors_;
-  base::Loop loop_;
   Log log_;
   transport::SocketFile file_;
   ForeignLog foreign_;
