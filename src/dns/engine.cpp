@@ -72,23 +72,6 @@ void Engine::reconfigure(Settings settings, const CacheSettings& cache_settings)
   }
 }
 
-// A server is replaced because it is broken or lies. What it has said must not outlive it, for the
-// cache's time or because somebody asks again before a look-up of its is over. Thousands may be
-// under way, so they begin again by and by, as those do whose try has run out of time.
-void Engine::use_servers(const std::vector<base::Endpoint>& endpoints, bool tcp_alone) {
-  servers_.set(endpoints, tcp_alone);
-  if (endpoints == endpoints_) return;
-  endpoints_ = endpoints;
-  cache_.reset(cache_settings_);
-  for (const auto& [question, lookup] : lookups_) {
-    close_sockets(*lookup);
-    lookup->outdated = true;
-    loop_.cancel(lookup->timer);
-    lookup->timer = 0;
-    if (!lookup->overdue) run_out(*lookup);
-  }
-}
-
 bool Engine::cached(const Question& question, Answer& answer) {
   if (!cache_.get(question, loop_.now(), answer)) return false;
   if (observer_) observer_->on_cache_hit();
@@ -185,16 +168,19 @@ void Engine::advance(Lookup& lookup, Next next) {
 Exchange::Opened Engine::transmit(Lookup& lookup, const Send& order) {
   keep_or_close_first(lookup, order);
   lookup.current = order;
+  lookup.is_told = true;
   // An id that could be guessed is never sent.
   if (ids_.take_refusal()) return Exchange::Opened::kNoSocket;
   lookup.sent = loop_.now();
   lookup.overdue = false;
   try {
     set_timer(lookup, order.until);
-    return lookup.exchange().open(
+    const Exchange::Opened opened = lookup.exchange().open(
         lookup.server(), order.tcp,
         make_query(lookup.question, order.id, order.edns, settings_.checking),
         [this, &lookup](std::uint32_t) { on_ready(lookup); });
+    lookup.is_told = opened == Exchange::Opened::kNoSocket;
+    return opened;
   } catch (const std::bad_alloc&) {
     return Exchange::Opened::kNoMemory;
   }
@@ -231,6 +217,7 @@ bool Engine::take_late_answer(Lookup& lookup) {
       const Next next = lookup.query.on_late_packet(received.message);
       if (const Answer* const answer = std::get_if<Answer>(&next)) {
         servers_.answered(lookup.server(), *lookup.first, true, lookup.started, loop_.now());
+        tell_of_query(lookup, lookup.query.said());
         finish(lookup, *answer);
         return true;
       }
@@ -263,28 +250,12 @@ void Engine::on_ready(Lookup& lookup) {
         Next next = lookup.query.on_packet(received.message, loop_.now());
         if (std::holds_alternative<Wait>(next)) continue;
         if (!lookup.flees_forgeries(next)) learn(lookup, next);
+        tell_of_query(lookup, lookup.query.said());
         advance(lookup, std::move(next));
         return;
       }
     }
   }
-}
-
-void Engine::learn(const Lookup& lookup, const Next& next) {
-  const Answer* const answer = std::get_if<Answer>(&next);
-  const bool usable = answer && answer->outcome != Outcome::kFailure;
-  servers_.answered(lookup.server(), *lookup.current, usable, lookup.started, loop_.now());
-  // What is refused with EDNS and without it was not refused for EDNS.
-  if (usable && lookup.query.refused_edns()) servers_.refused_edns(lookup.server(), loop_.now());
-}
-
-Next Engine::give_up_server(Lookup& lookup, protocol::Cause cause) {
-  lookup.exchange().close();
-  // A server that cannot be reached over TCP may be well over UDP.
-  if (!lookup.current->tcp || lookup.servers[lookup.current->server].how.tcp_alone) {
-    servers_.errored(lookup.server(), loop_.now());
-  }
-  return lookup.query.on_error(cause, loop_.now());
 }
 
 void Engine::run_out(Lookup& lookup) {
@@ -329,6 +300,7 @@ void Engine::begin_again(Lookup& lookup) {
 }
 
 void Engine::time_out(Lookup& lookup) {
+  tell_of_query(lookup, ServerStatus::kTimeout);
   servers_.timed_out(lookup.server(), *lookup.current, lookup.sent, loop_.now());
   for (std::size_t i = 0; i < lookup.servers.size(); ++i) {
     if (servers_.answers_over_udp(lookup.servers[i].endpoint, loop_.now())) {

@@ -20,11 +20,13 @@
 #include "dns/exchange.h"
 #include "dns/lookup.h"
 #include "dns/message.h"
+#include "dns/outages.h"
 #include "dns/query.h"
 #include "dns/question_hash.h"
 #include "dns/random.h"
 #include "dns/resolv_conf.h"
 #include "dns/resolver.h"
+#include "dns/server_status.h"
 #include "dns/servers.h"
 #include "dns/settings.h"
 
@@ -39,6 +41,12 @@ class Engine final : public Resolver {
                            base::Duration duration) = 0;
     virtual void on_cache_hit() = 0;
     virtual void on_cache_miss() = 0;
+    // Who is asked from now on.
+    virtual void on_servers(const std::vector<base::Endpoint>& /*servers*/) {}
+    // What became of a query. Not called for one whose look-up ended otherwise.
+    virtual void on_server(const base::Endpoint& /*server*/, ServerStatus /*status*/) {}
+    // A server has stopped answering, or answers again.
+    virtual void on_outage(const Outages::News& /*news*/) {}
     // Who was asked last, which is who gave the answer if anybody did.
     virtual void on_answered(const protocol::Question& /*question*/,
                              const base::Endpoint& /*server*/, base::Duration /*duration*/) {}
@@ -90,6 +98,7 @@ class Engine final : public Resolver {
   void set_timer(Lookup& lookup, base::TimePoint until);
   void on_ready(Lookup& lookup);
   void learn(const Lookup& lookup, const Next& next);
+  void tell_of_query(Lookup& lookup, ServerStatus status);
   Next give_up_server(Lookup& lookup, protocol::Cause cause);
   void run_out(Lookup& lookup);
   void retry_soon();
@@ -110,6 +119,7 @@ class Engine final : public Resolver {
   ResolvConf resolv_conf_;
   std::vector<base::Endpoint> endpoints_;  // of servers_
   Servers servers_;
+  Outages outages_;
   std::unordered_map<protocol::Question, std::unique_ptr<Lookup>, QuestionHash> lookups_;
   std::deque<protocol::Question> overdue_;  // which are to be sent again, in that order
   base::Loop::TimerId overdue_timer_ = 0;

@@ -44,6 +44,7 @@ struct Lookup {
   base::TimePoint started;
   std::optional<Send> current;
   base::TimePoint sent;
+  bool is_told = true;  // what became of that
   std::array<Exchange, 2> exchanges;
   std::size_t slot = 0;
   std::optional<Send> first;  // where the socket of Send::first is still open

@@ -28,22 +28,27 @@ Next Query::on_packet(Bytes packet, TimePoint now) {
     // RFC 5452 4: an attacker who cannot see the id may try many. A connection takes more.
     if (tcp_ || ++foreign_ < kMaxForeign || state().moved_to_tcp || now >= deadline_) return Wait{};
     state().moved_to_tcp = true;
+    said_ = ServerStatus::kForged;
     return ask(true, edns_, Why::kForgeries, now);
   }
   if (!tcp_) state().heard_over_udp = true;
+  said_ = ServerStatus::kFailure;
   switch (reply.verdict) {
     case Verdict::kTruncated:
       // Over TCP there is no excuse for it.
       if (tcp_) return fail(Cause::kNone, now);
+      said_ = ServerStatus::kTruncated;
       return ask(true, edns_, Why::kTruncated, now);
     case Verdict::kNoEdns:
     case Verdict::kUnreadable:
       if (!edns_) return fail(reply.cause, now);
       state().no_edns = true;
+      said_ = ServerStatus::kNoEdns;
       return ask(tcp_, false, why_ == Why::kGlance ? Why::kTurn : why_, now);
     case Verdict::kFailure:
       return fail(reply.cause, now);
     case Verdict::kAnswer:
+      said_ = status_of(reply.answer.outcome);
       return std::move(reply.answer);
     case Verdict::kForeign:
       break;
@@ -61,8 +66,9 @@ Next Query::on_late_packet(Bytes packet) {
   }
   servers_[first_server_].heard_over_udp = true;
   first_.reset();
-  if (reply.verdict == Verdict::kAnswer) return std::move(reply.answer);
-  return Wait{};
+  if (reply.verdict != Verdict::kAnswer) return Wait{};
+  said_ = status_of(reply.answer.outcome);
+  return std::move(reply.answer);
 }
 
 Next Query::on_error(Cause cause, TimePoint now) {

@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "dns/message.h"
+#include "dns/server_status.h"
 #include "protocol/answer.h"
 
 namespace http01::dns {
@@ -98,6 +99,9 @@ class Query {
   // Another look-up has heard from this server over UDP.
   void on_heard_over_udp(std::size_t server) { servers_[server].heard_over_udp = true; }
 
+  // What on_packet() or on_late_packet() has just read, where it returned anything but Wait.
+  ServerStatus said() const { return said_; }
+
   // Whether the server asked last has refused EDNS, or sent what cannot be read for it.
   bool refused_edns() const { return servers_[server_].no_edns; }
 
@@ -144,6 +148,7 @@ class Query {
   bool edns_ = true;
   Send::Why why_ = Send::Why::kTurn;
   std::uint16_t id_ = 0;
+  ServerStatus said_ = ServerStatus::kFailure;
   // The worst that a server has said.
   bool failed_ = false;
   protocol::Cause cause_ = protocol::Cause::kNone;

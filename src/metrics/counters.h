@@ -13,6 +13,7 @@
 #include "metrics/counter.h"
 #include "metrics/metrics.h"
 #include "metrics/recent_checks.h"
+#include "metrics/server_table.h"
 #include "protocol/answer.h"
 #include "protocol/limit.h"
 #include "protocol/reason.h"
@@ -39,6 +40,7 @@ struct Metrics::Counters {
   std::atomic<std::uint64_t> last_ready;  // one more than what relay_ready shows; 0: never asked
   std::array<base::EnumArray<protocol::Outcome, Counter>, protocol::kRecordTypes.size()> lookups;
   Histogram lookup_durations;
+  ServerTable servers;
   Counter cache_hits;
   Counter cache_misses;
   Counter log_lines_dropped;
@@ -94,6 +96,7 @@ struct Metrics::Shared {
     for (const auto& type : protocol::kRecordTypes) layout.add(type.word);
     for (const protocol::Outcome outcome : base::kAllOf<protocol::Outcome>)
       layout.add(to_string(outcome));
+    for (const auto& status : dns::kServerStatuses) layout.add(status.word);
     for (const double bound : Histogram::kBounds) layout.add_number(bound);
     return layout.value();
   }

@@ -146,6 +146,10 @@ void Metrics::on_lookup(protocol::RecordType type, protocol::Outcome outcome,
   if (on_change_) on_change_();
 }
 
+void Metrics::on_server(const base::Endpoint& server, dns::ServerStatus status) {
+  counters_->servers.of(server)[status].add();
+}
+
 void Metrics::on_cache_hit() { counters_->cache_hits.add(); }
 
 void Metrics::on_cache_miss() {

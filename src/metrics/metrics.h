@@ -60,9 +60,18 @@ class Metrics final : public dns::Engine::Observer {
                  base::Duration duration) override;
   void on_cache_hit() override;
   void on_cache_miss() override;
+  void on_servers(const std::vector<base::Endpoint>& servers) override { servers_ = servers; }
+  void on_server(const base::Endpoint& server, dns::ServerStatus status) override;
+  void on_outage(const dns::Outages::News& news) override {
+    if (on_outage_) on_outage_(news);
+  }
 
   // Told when gauges may have changed or are about to; whoever is told calls show() soon.
   void on_change(std::function<void()> task) { on_change_ = std::move(task); }
+  // Told what the engine tells of its servers.
+  void on_outages(std::function<void(const dns::Outages::News&)> task) {
+    on_outage_ = std::move(task);
+  }
   // What the pages of the other processes say of this one.
   void show(const Gauges& gauges);
 
@@ -96,6 +105,7 @@ class Metrics final : public dns::Engine::Observer {
   void add_requests(std::vector<Family>& page) const;
   void add_outcomes(std::vector<Family>& page) const;
   void add_lookups(std::vector<Family>& page) const;
+  void add_servers(std::vector<Family>& page);
   void add_processes(std::vector<Family>& page);
 
   std::string_view version_;
@@ -108,6 +118,8 @@ class Metrics final : public dns::Engine::Observer {
   std::unique_ptr<Reload> reload_;
   Gauges shown_;
   std::function<void()> on_change_;
+  std::function<void(const dns::Outages::News&)> on_outage_;
+  std::vector<base::Endpoint> servers_;
   base::TimePoint next_look_;
   std::string told_;  // what look_after() said last
   base::Duration counted_time_{};

@@ -1,6 +1,7 @@
 // The page that Prometheus reads: what each number is called, and what its labels are.
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -71,6 +72,7 @@ std::string Metrics::page(const Gauges& gauges) {
   add_requests(page);
   add_outcomes(page);
   add_lookups(page);
+  add_servers(page);
   add_processes(page);
   return exposition(page);
 }
@@ -157,6 +159,26 @@ void Metrics::add_lookups(std::vector<Family>& page) const {
   page.push_back(family("dns_cache_misses_total", FamilyType::kCounter,
                         "Questions that were not in the cache.",
                         {sample({}, counters_->cache_misses)}));
+}
+
+void Metrics::add_servers(std::vector<Family>& page) {
+  ServerTable& table = counters_->servers;
+  // Those that have not been asked yet begin at zero.
+  for (const base::Endpoint& server : servers_) table.of(server);
+  std::vector<Sample> queries;
+  const auto add = [&queries](const std::string& server, const ServerTable::Counters& counters) {
+    for (const auto& status : dns::kServerStatuses) {
+      queries.push_back(
+          sample({{"server", server}, {"status", std::string(status.word)}}, counters[status.id]));
+    }
+  };
+  for (std::size_t row = 0; row < ServerTable::kMost; ++row) {
+    if (const auto server = table.server(row)) add(server->text(), table.counters(row));
+  }
+  const auto is_counted = [](const Counter& counter) { return counter.get() != 0; };
+  if (std::ranges::any_of(table.others(), is_counted)) add("other", table.others());
+  page.push_back(family("dns_server_queries_total", FamilyType::kCounter,
+                        "Queries to each DNS server, by what became of them.", std::move(queries)));
 }
 
 void Metrics::add_processes(std::vector<Family>& page) {

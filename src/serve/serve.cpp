@@ -74,6 +74,7 @@ class Server {
     if (const auto confined = confine(); !confined) {
       log_.warn("not confined: " + confined.error());
     }
+    service_.tell_outages();
     service_.tell_attempts();
     service_.put_memory_aside();
     log_.info(serving_);

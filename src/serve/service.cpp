@@ -21,6 +21,18 @@ std::string refusal_answer() {
   return protocol::to_cgi(response, protocol::Reason::kOverloaded, false);
 }
 
+std::string news_line(const dns::Outages::News& news) {
+  const std::string server = "DNS server " + news.server.text();
+  if (news.answers) {
+    const auto silent = std::chrono::round<std::chrono::seconds>(news.silent).count();
+    return server + " answers again, after " + std::to_string(silent) + " s";
+  }
+  const char* const why = news.last == dns::ServerStatus::kRefused       ? ": connection refused"
+                          : news.last == dns::ServerStatus::kUnreachable ? ": network unreachable"
+                                                                         : "";
+  return server + " does not answer" + why;
+}
+
 }  // namespace
 
 Service::Service(base::Loop& loop, Log& log, Config config, std::string_view version,
@@ -124,6 +136,17 @@ void Service::answer(Id id, const protocol::Request& request, const protocol::Re
     return refuse(id);
   }
   on_answer_(id, cgi);
+}
+
+void Service::tell_outages() {
+  metrics_.on_outages([this](const dns::Outages::News& news) {
+    try {
+      const std::string line = news_line(news);
+      news.answers ? log_.info(line) : log_.warn(line);
+    } catch (const std::bad_alloc&) {
+      // As a line of the log that there is no memory for.
+    }
+  });
 }
 
 void Service::add_to_attempts(const protocol::Request& request, protocol::Reason reason) {

@@ -39,6 +39,9 @@ class Service {
   // From now on, a shortage of memory is for new requests: what is under way has a reserve.
   void put_memory_aside() { memory_.emplace(); }
 
+  // From now on, a DNS server that stops answering, or answers again, is logged. Not where each
+  // process lives for a request: there it would be a line for each of them.
+  void tell_outages();
   // From now on, requests that are one attempt of a CA are also counted and logged as one.
   void tell_attempts() { attempts_.emplace(); }
   // Those that are not over yet, at the end of service.

@@ -91,6 +91,11 @@ class EngineFixture : public Resolver::Asker, public Engine::Observer {
     answered_by.push_back(by);
   }
   void on_cache_miss() override { ++misses; }
+  void on_server(const base::Endpoint& by, ServerStatus status) override {
+    const auto place = std::ranges::find(settings.servers, by) - settings.servers.begin();
+    if (!fates.empty()) fates += ' ';
+    fates.append(std::to_string(place)).append(" ").append(kServerStatuses[status].word);
+  }
 
   struct Heard {
     Resolver::Ticket ticket;
@@ -106,6 +111,7 @@ class EngineFixture : public Resolver::Asker, public Engine::Observer {
   std::function<void(Resolver::Ticket)> then;
   std::vector<std::string> lookups;
   std::vector<base::Endpoint> answered_by;
+  std::string fates;  // "0 timeout 1 data": of each query its server's place and its end
   int hits = 0;
   int misses = 0;
 
@@ -545,6 +551,50 @@ BOOST_AUTO_TEST_CASE(what_is_refused_without_edns_too_says_nothing_of_edns) {
   BOOST_TEST(picky->queries().size() == 2u);
   BOOST_TEST(world.text(question("other.example")) == "a");
   BOOST_TEST(picky->queries().back().edns());
+}
+
+BOOST_AUTO_TEST_CASE(what_became_of_each_query_is_told_once) {
+  struct Case {
+    const char* server;  // what the first one does
+    const char* fates;
+  };
+  for (const Case& c : {Case{"silent", "0 timeout 1 data"}, Case{"failing", "0 failure 1 data"},
+                        Case{"truncating", "0 truncated 0 data"}, Case{"old", "0 no-edns 0 data"},
+                        Case{"forging", "0 forged 0 data"}, Case{"nothing", "0 nxdomain"},
+                        Case{"gone", "0 refused 1 data"}, Case{"far", "0 unreachable 1 data"},
+                        Case{"hanging up", "0 truncated 0 error 1 data"}}) {
+    EngineFixture world;
+    world.settings.timeout = 50ms;
+    world.settings.attempts = 2;
+    const std::string_view does = c.server;
+    if (does == "gone") {
+      world.closed_port();
+    } else if (does == "far") {
+      world.settings.servers = {*base::Endpoint::parse("255.255.255.255", 53)};
+    } else {
+      DnsServer* first = nullptr;
+      first = &world.server([&](const Query& query) {
+        if (does == "silent") return;
+        if (does == "hanging up" && query.tcp) return first->hang_up(query);
+        if (does == "failing") return first->send(query, query.reply(kServFail));
+        if (does == "nothing") return first->send(query, query.reply(kNxDomain));
+        if (does == "old" && query.edns()) return first->send(query, query.reply(kFormErr));
+        if ((does == "truncating" || does == "hanging up") && !query.tcp) {
+          return first->send(query, query.reply(kTruncated));
+        }
+        for (int i = 1; does == "forging" && !query.tcp && i <= 20; ++i) {
+          Message forged = query.text("forged");
+          forged.id = static_cast<std::uint16_t>(forged.id + i);
+          first->send(query, forged);
+        }
+        if (does != "forging" || query.tcp) first->send(query, query.text("a"));
+      });
+    }
+    DnsServer* second = nullptr;
+    second = &world.server([&](const Query& query) { second->send(query, query.text("a")); });
+    world.answer();
+    BOOST_TEST(world.fates == c.fates, does << ": " << world.fates);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_dead_server_costs_no_time) {

@@ -80,6 +80,7 @@ BOOST_AUTO_TEST_CASE(counts_are_true) {
   refused.limit = protocol::Limit::kInFlight;
   metrics.request(request("GET", "/"), refused, {});
   metrics.overloaded(protocol::Limit::kMemory);
+  metrics.on_server(*base::Endpoint::parse("192.0.2.1", 53), dns::ServerStatus::kUnreachable);
   metrics.attempt(protocol::Reason::kOk);
   metrics.attempt(protocol::Reason::kOk);
   metrics.attempt(std::nullopt);
@@ -105,6 +106,8 @@ BOOST_AUTO_TEST_CASE(counts_are_true) {
            "http_request_duration_seconds_bucket{method=\"GET\"," + challenge + ",le=\"0.001\"} 1",
            "http_request_duration_seconds_bucket{method=\"GET\"," + challenge + ",le=\"0.0025\"} 4",
            "http_request_duration_seconds_count{method=\"GET\"," + challenge + "} 4",
+           std::string(
+               "dns_server_queries_total{server=\"192.0.2.1:53\",status=\"unreachable\"} 1"),
            std::string("relay_overloaded_total{limit=\"in_flight\"} 1"),
            std::string("relay_overloaded_total{limit=\"memory\"} 1"),
            std::string("relay_overloaded_total{limit=\"sockets\"} 0"),

@@ -53,7 +53,7 @@ def test_every_label_value_is_from_a_fixed_set(relay: Relay) -> None:
     values: dict[str, set[str]] = {}
     for name, value in re.findall(r'([a-z]+)="([^"]*)"', page):
         values.setdefault(name, set()).add(value)
-    assert values.keys() == {"method", "path", "status", "reason", "type", "le", "version", "outcome", "limit"}
+    assert values.keys() == {"method", "path", "status", "reason", "type", "le", "version", "outcome", "limit", "server"}
     assert values["method"] <= {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "other"}
     assert "other" in values["method"]
     assert values["path"] == {"/.well-known/acme-challenge/*", "/health", "/ready", "/metrics", "/", "/*"}
