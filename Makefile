@@ -176,7 +176,8 @@ run: demo-deps                       ## the relay behind lighttpd in the foregro
 units := $(notdir $(wildcard deploy/systemd/*.service deploy/systemd/*.socket))
 # All that is shipped, but what has a place of its own and what container images are built from.
 examples := $(shell cd deploy && find . -type f -not -path './man/*' -not -path './systemd/*' \
-  -not -path './debian/*' -not -path './docker/*' -not -path './acme-client/*' | sed 's|^./||' | sort)
+  -not -path './debian/*' -not -path './docker/*' -not -path './acme-client/*' -not -path './logrotate/*' \
+  -not -path './tmpfiles.d/*' | sed 's|^./||' | sort)
 # The shell reads these from its environment: whatever is in them needs no quoting that make could get wrong.
 install uninstall: export DESTDIR := $(DESTDIR)
 install uninstall: export PREFIX := $(PREFIX)
@@ -185,6 +186,8 @@ install uninstall: export UNITDIR := $(UNITDIR)
 doc_dir = "$$DESTDIR$$PREFIX/share/doc/http01-relay"
 man_dir = "$$DESTDIR$$PREFIX/share/man"
 unit_dir = "$$DESTDIR$$UNITDIR"
+tmpfiles = "$$DESTDIR$$PREFIX/lib/tmpfiles.d/http01-relay.conf"
+logrotate = "$$DESTDIR$$SYSCONFDIR/logrotate.d/http01-relay"
 installed_config = "$$DESTDIR$$SYSCONFDIR/http01-relay/http01-relay.toml"
 # Shipped files name the places of a distribution's package. in_place ESCAPE FILE TARGET; ESCAPE: by sed, how a
 # path is written in there. systemd splits at blanks.
@@ -196,6 +199,8 @@ in_place = in_place() { \
 install: all                         ## to DESTDIR, PREFIX, SYSCONFDIR, UNITDIR; a configuration that is there stays
 	$(INSTALL) -D -s -m 755 $(BUILD)/http01-relay "$$DESTDIR$$PREFIX/bin/http01-relay"
 	test -e $(installed_config) || install -D -m 644 etc/http01-relay.toml $(installed_config)
+	test -e $(logrotate) || install -D -m 644 deploy/logrotate/http01-relay $(logrotate)
+	install -D -m 644 deploy/tmpfiles.d/http01-relay.conf $(tmpfiles)
 	install -D -m 644 etc/http01-relay.toml $(doc_dir)/http01-relay.toml
 	install -D -m 644 deploy/man/http01-relay.8 $(man_dir)/man8/http01-relay.8
 	install -D -m 644 deploy/man/http01-relay.toml.5 $(man_dir)/man5/http01-relay.toml.5
@@ -206,8 +211,9 @@ install: all                         ## to DESTDIR, PREFIX, SYSCONFDIR, UNITDIR;
 	@set -e; for file in $(filter kubernetes/%,$(examples)); do \
 	  install -D -m 644 "deploy/$$file" $(doc_dir)/examples/"$$file"; done
 
-uninstall:                           ## all that install put there but the configuration
-	rm -f "$$DESTDIR$$PREFIX/bin/http01-relay"
+uninstall:                           ## all that install put there but the configuration, and a logrotate file that was changed
+	rm -f "$$DESTDIR$$PREFIX/bin/http01-relay" $(tmpfiles)
+	! cmp -s deploy/logrotate/http01-relay $(logrotate) || rm -f $(logrotate)
 	rm -f $(man_dir)/man8/http01-relay.8 $(man_dir)/man5/http01-relay.toml.5
 	for file in $(units); do rm -f $(unit_dir)/"$$file"; done
 	rm -rf $(doc_dir)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import fastcgi_client as fcgi
+import http_client
 from crowd import client_address
 from fastcgi_client import Address, Connection
 from http_client import Response
@@ -115,3 +116,25 @@ class Load:
         with Connection(self._address, 30) as connection:
             connection.send(fcgi.whole_request(variables))
             return connection.read_response()
+
+
+class HttpLoad(Load):
+    """Requests through a web server. Those that went wrong are noted and stop nothing."""
+
+    def __init__(self, port: int, kinds: dict[Kind, int], threads: int = 8) -> None:
+        super().__init__("", kinds, threads)
+        self._port = port
+
+    def goes_on(self, count: int = 50) -> None:
+        wanted = self.total() + count
+        wait_until(lambda: self.total() >= wanted, "the load to go on")
+
+    def every_thread_goes_on(self) -> None:
+        """Waits until what is under way now has ended, well or not."""
+        before = list(self._ended)
+        wait_until(lambda: all(now > then for now, then in zip(self._ended, before, strict=True)), "each thread to go on")
+
+    def _request(self, kind: Kind, host: str, number: int) -> Response:
+        # Each client has an address of its own, as far as the limits of nginx and the relay go.
+        source = f"127.1.{number // 250 % 250}.{number % 250 + 1}"
+        return http_client.request(self._port, kind.path, host=host, method=kind.method, source=source)

@@ -89,7 +89,8 @@ class Machine:
     def _booted(self) -> bool:
         """Whether systemd has its own root directory and answers there."""
         return any(
-            Path(f"/proc/{pid}/comm").read_text() == "systemd\n" and Path(f"/proc/{pid}/root/run/systemd/private").exists()
+            Path(f"/proc/{pid}/comm").read_text() == "systemd\n"
+            and Path(f"/proc/{pid}/root/run/systemd/private").exists()
             for pid in children(self._process.pid)
         )
 

@@ -14,10 +14,11 @@ from processes import BUILD, REPOSITORY, Workspace
 
 DEPLOY = REPOSITORY / "deploy"
 CONFIG = "etc/http01-relay/http01-relay.toml"
+LOGROTATE = "etc/logrotate.d/http01-relay"
 PAGES = (DEPLOY / "man" / "http01-relay.8", DEPLOY / "man" / "http01-relay.toml.5")
 
 # What is in deploy/ and has a place of its own, or is no example.
-NO_EXAMPLES = ("man", "systemd", "debian", "docker", "acme-client")
+NO_EXAMPLES = ("man", "systemd", "debian", "docker", "acme-client", "logrotate", "tmpfiles.d")
 
 
 def make(*words: str) -> None:
@@ -43,6 +44,8 @@ def expected(prefix: str, units: str) -> set[str]:
     systemd = [path.name for suffix in ("service", "socket") for path in (DEPLOY / "systemd").glob(f"*.{suffix}")]
     return {
         CONFIG,
+        LOGROTATE,
+        f"{prefix}/lib/tmpfiles.d/http01-relay.conf",
         f"{prefix}/bin/http01-relay",
         f"{prefix}/share/man/man8/http01-relay.8",
         f"{prefix}/share/man/man5/http01-relay.toml.5",
@@ -79,14 +82,17 @@ def test_a_configuration_that_is_there_stays(root: Path) -> None:
     for _ in range(2):
         make("install", f"DESTDIR={root}")
         assert (root / CONFIG).read_text() == "# mine\n"
+    (root / LOGROTATE).write_text("# mine too\n")
+    make("install", f"DESTDIR={root}")
     make("uninstall", f"DESTDIR={root}")
-    assert (root / CONFIG).read_text() == "# mine\n"
+    assert {name: (root / name).read_text() for name in files(root)} == {CONFIG: "# mine\n", LOGROTATE: "# mine too\n"}
 
 
 def test_the_places_may_be_others_and_the_files_name_them(root: Path) -> None:
     places = [f"DESTDIR={root}", "PREFIX=/opt/relay", "SYSCONFDIR=/opt/relay/etc", "UNITDIR=/lib/systemd/system"]
     make("install", *places)
-    assert files(root) == (expected("opt/relay", "lib/systemd/system") - {CONFIG}) | {f"opt/relay/{CONFIG}"}
+    elsewhere = {f"opt/relay/{CONFIG}", f"opt/relay/{LOGROTATE}"}
+    assert files(root) == (expected("opt/relay", "lib/systemd/system") - {CONFIG, LOGROTATE}) | elsewhere
     moved = [root / "lib/systemd/system/http01-relay.service"]
     moved += (root / "opt/relay/share/doc/http01-relay/examples/lighttpd").iterdir()
     for path in moved:
@@ -105,9 +111,8 @@ def test_the_names_of_the_places_may_be_odd(root: Path, odd: str) -> None:
         make("-j8", "install", *places)
     installed = root / odd
     assert set(path.name for path in root.iterdir()) == {odd}
-    assert files(installed) == (expected(prefix[1:], f"{prefix[1:]}/lib/systemd/system") - {CONFIG}) | {
-        f"{etc[1:]}/http01-relay/http01-relay.toml"
-    }
+    elsewhere = {f"{etc[1:]}/{name.removeprefix('etc/')}" for name in (CONFIG, LOGROTATE)}
+    assert files(installed) == (expected(prefix[1:], f"{prefix[1:]}/lib/systemd/system") - {CONFIG, LOGROTATE}) | elsewhere
     lighttpd = (installed / f"{prefix[1:]}/share/doc/http01-relay/examples/lighttpd/http01-relay.conf").read_text()
     assert f'"bin-path" => "{prefix}/bin/http01-relay"' in lighttpd
     unit = (installed / f"{prefix[1:]}/lib/systemd/system/http01-relay.service").read_text()

@@ -1,28 +1,30 @@
 """The Debian package on a machine with systemd: what its installation, upgrade and removal do, and what restarts,
-crashes and a faulty configuration do, while requests come all the time.
+crashes and a faulty configuration do, and the rotation of its logs, while requests come all the time.
 
 The package's own maintainer scripts run, by dpkg, and the units as they are shipped.
 """
 
 from __future__ import annotations
 
+import gzip
+import os
+import pwd
 from collections.abc import Iterator
 from pathlib import Path
 
 import debian_package
 import pytest
+from debian_package import PROCESSES, SERVICE, SOCKET, Installed
 from held import GOOD, begin, locations
-from load import CACHED, COLD, Load
+from load import CACHED, COLD, HttpLoad, Load
 from machine import Machine
-from processes import BUILD, Workspace, wait_until
+from processes import BUILD, REPOSITORY, Workspace, answers_at, free_port, wait_until
 from quick_dns import QuickDns
 from relay import config_text
 from systemd_units import Unit
 
 pytestmark = pytest.mark.skipif("san" in BUILD.name, reason="a sanitizer does more than the units allow")
 
-SOCKET, SERVICE, PROCESSES = "http01-relay.socket", "http01-relay.service", "http01-relay-spawn-fcgi.service"
-CONFIG = "/etc/http01-relay/http01-relay.toml"
 MIXED = {COLD: 1, CACHED: 1}
 
 
@@ -34,50 +36,6 @@ def package_fixture(module_workspace: Workspace) -> Path:
 @pytest.fixture(name="dns", scope="module")
 def dns_fixture(module_workspace: Workspace) -> QuickDns:
     return QuickDns(module_workspace)
-
-
-class Installed:
-    """The package on a machine, with a configuration that asks the tests' name server."""
-
-    def __init__(self, machine: Machine, package: Path, dns: QuickDns) -> None:
-        self.machine = machine
-        machine.path("/root/http01-relay.deb").write_bytes(package.read_bytes())
-        self.install()
-        self.good = config_text(dns.server)
-        self.configure(self.good)
-
-    @property
-    def address(self) -> str:
-        return str(self.machine.path("/run/http01-relay/relay.sock"))
-
-    def install(self) -> None:
-        """Where it is installed already, this is an upgrade to dpkg and to the scripts."""
-        self.machine.run("dpkg", "--no-triggers", "--install", "/root/http01-relay.deb")
-
-    def configure(self, text: str) -> None:
-        self.machine.path(CONFIG).write_text(text)
-
-    def enable(self, *units: str) -> None:
-        self.machine.systemctl("enable", "--now", *units)
-
-    def states(self) -> list[str]:
-        return [self.machine.show(unit, "ActiveState") for unit in (SOCKET, SERVICE, PROCESSES)]
-
-    def main_pid(self, unit: str = SERVICE) -> int:
-        return int(self.machine.show(unit, "MainPID"))
-
-    def override(self, unit: str, text: str) -> None:
-        """As `systemctl edit` does it; `systemctl revert` takes it back."""
-        path = self.machine.path(f"/etc/systemd/system/{unit}.d/override.conf")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        self.machine.systemctl("daemon-reload")
-
-    def kill(self, unit: str = SERVICE) -> None:
-        """As an out-of-memory killer would. It returns when another main process runs."""
-        pid = self.main_pid(unit)
-        self.machine.systemctl("kill", "--kill-whom=main", "--signal=KILL", unit)
-        wait_until(lambda: self.main_pid(unit) not in (0, pid), "the next start")
 
 
 @pytest.fixture(name="machine")
@@ -202,7 +160,7 @@ def test_several_processes_that_end_again_and_again_are_started_again(impatient:
     impatient.enable(PROCESSES)
     for _ in range(8):
         impatient.kill(PROCESSES)
-    assert impatient.states() == ["inactive", "inactive", "active"]
+    wait_until(lambda: impatient.states() == ["inactive", "inactive", "active"], "the last start")
 
 
 @pytest.mark.parametrize("checked", [True, False], ids=["by the check before the start", "by the service itself"])
@@ -228,3 +186,120 @@ def test_a_configuration_that_is_mended_serves_the_requests_that_waited(impatien
 def test_a_service_that_has_failed_is_tried_again_every_five_seconds(name: str) -> None:
     unit = Unit(name)
     assert (unit.all("StartLimitIntervalSec"), unit.all("RestartSec")) == (["0"], ["5"])
+
+
+# ---- logs and their rotation
+
+
+class Logs:
+    """A directory for logs, and logrotate.service in the machine, which there rotates nothing else."""
+
+    def __init__(self, installed: Installed, directory: str) -> None:
+        self.machine = installed.machine
+        self.log = f"{directory}/relay.log"
+        for other in self.machine.path("/etc/logrotate.d").iterdir():
+            if other.name != "http01-relay":
+                other.unlink()
+        self.machine.systemctl("stop", "logrotate.timer", check=False)
+        installed.configure(config_text(installed.dns.server, {"log": {"target": self.log}}))
+
+    def rotate(self, *, due: bool = True) -> None:
+        if due:
+            state = f'logrotate state -- version 2\n"{self.log}" 2020-1-1-0:0:0\n'
+            self.machine.path("/var/lib/logrotate/status").write_text(state)
+        self.machine.systemctl("start", "logrotate.service")
+
+    def files(self) -> dict[str, str]:
+        """Their text. Nobody reads them but their owner, to whom the directory belongs, and its group."""
+        texts = {}
+        for path in self.directory.glob("relay.log*") if self.directory.exists() else []:
+            status = path.stat()
+            assert (status.st_uid, status.st_mode & 0o137) == (self.directory.stat().st_uid, 0), path
+            octets = path.read_bytes()
+            text = (gzip.decompress(octets) if path.suffix == ".gz" else octets).decode()
+            texts[path.name.removeprefix("relay.log")] = text
+        return texts
+
+    @property
+    def directory(self) -> Path:
+        return self.machine.path(self.log).parent
+
+    def remove(self) -> None:
+        for path in self.directory.glob("relay.log*"):
+            path.unlink()
+
+
+def rotated_twice(logs: Logs, load: Load) -> None:
+    """No line is lost, and the lines after a rotation are in the new file."""
+    logs.rotate(due=False)
+    assert not logs.files().keys() - {""}, "it was not due"
+    for number in (1, 2):
+        load.goes_on(30)
+        logs.rotate()
+        wait_until(lambda: " reason=" in logs.files().get("", ""), "a line in the new file")
+        assert set(logs.files()) == ({"", ".1"} if number == 1 else {"", ".1", ".2.gz"})
+    load.stop()
+    assert not load.wrong
+    total = load.total()
+    wait_until(lambda: sum(text.count(" reason=ok ") for text in logs.files().values()) >= total, "all lines")
+    assert sum(text.count(" reason=ok ") for text in logs.files().values()) == total
+
+
+def a_namesake(machine: Machine) -> str:
+    """A process of the relay's name, that is none of its: SIGUSR1 would end it."""
+    started = "setpriv --reuid=www-data --clear-groups /tmp/http01-relay 600 >/dev/null 2>&1 & echo $!"
+    return machine.run("sh", "-c", f"cp /bin/sleep /tmp/http01-relay; {started}").stdout.strip()
+
+
+@pytest.mark.parametrize("units", [[SOCKET, SERVICE], [PROCESSES]], ids=["one process", "several processes"])
+def test_the_log_of_a_unit_is_rotated_and_loses_no_line(installed: Installed, units: list[str]) -> None:
+    logs = Logs(installed, "/var/log/http01-relay")
+    logs.rotate()
+    assert not logs.files(), "there is no log, and that is no fault"
+    namesake = a_namesake(installed.machine)
+    installed.enable(*units)
+    wait_until(lambda: installed.machine.path("/run/http01-relay/relay.sock").exists(), "the socket")
+    with Load(installed.address, MIXED) as load:
+        load.goes_on(30)
+        main = installed.main_pid(units[-1])
+        rotated_twice(logs, load)
+    assert logs.directory.stat().st_mode & 0o777 == 0o750
+    assert installed.main_pid(units[-1]) == main
+    installed.machine.run("kill", namesake)
+    logs.remove()
+
+
+def test_both_units_write_to_one_log(installed: Installed) -> None:
+    """Each has a user of its own; systemd hands the directory over."""
+    logs = Logs(installed, "/var/log/http01-relay")
+    for units in ([SOCKET, SERVICE], [PROCESSES], [SOCKET, SERVICE]):
+        installed.machine.systemctl("start", *units)
+        wait_until(lambda: installed.machine.path("/run/http01-relay/relay.sock").exists(), "the socket")
+        with Load(installed.address, MIXED) as load:
+            load.goes_on(10)
+        before = load.total()
+        wait_until(lambda: logs.files()[""].count(" reason=ok ") >= before, "the lines")
+        os.truncate(logs.directory / "relay.log", 0)
+    logs.remove()
+
+
+def test_the_log_of_a_relay_that_lighttpd_starts_is_rotated_and_loses_no_line(installed: Installed) -> None:
+    machine = installed.machine
+    logs = Logs(installed, "/var/log/http01-relay-lighttpd")
+    made = logs.directory.stat()
+    assert (made.st_uid, made.st_mode & 0o777) == (pwd.getpwnam("www-data").pw_uid, 0o750), "by the package"
+    logs.rotate()
+    port = free_port()
+    text = (REPOSITORY / "deploy" / "lighttpd" / "http01-relay.conf").read_text()
+    ipv6 = '$SERVER["socket"] == "[::]:80" { }'
+    for old, new in {"0.0.0.0": "127.0.0.1", "server.port = 80": f"server.port = {port}", ipv6: ""}.items():
+        assert old in text
+        text = text.replace(old, new)
+    machine.path("/etc/lighttpd/lighttpd.conf").write_text(text)
+    machine.run("install", "-d", "-o", "www-data", "-g", "www-data", "/run/lighttpd", "/var/log/lighttpd")
+    namesake = a_namesake(machine)
+    machine.systemctl("start", "lighttpd")
+    wait_until(lambda: answers_at(("127.0.0.1", port)), "lighttpd")
+    rotated_twice(logs, HttpLoad(port, MIXED).start())
+    machine.run("kill", namesake)
+    machine.systemctl("stop", "lighttpd")

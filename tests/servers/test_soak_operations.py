@@ -11,13 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import http_client
 import pytest
 from crowd import many_descriptors
 from fastcgi_client import request as ask_relay
 from front_servers import FrontServer
-from http_client import Response
-from load import CACHED, COLD, Kind, Load
+from load import CACHED, COLD, HttpLoad, Kind
 from processes import BUILD, SLOWNESS, Process, Workspace, descriptors_of, wait_until
 from quick_dns import QuickDns
 from relay import config_text, listening_socket, start_on_stdin
@@ -31,28 +29,6 @@ HELD = Kind("n{n}.drop.s{n}.test", 504, "dns-timeout")
 DISK_KB = 512
 # Between what is done and the next.
 PAUSE = SECONDS / 200
-
-
-class HttpLoad(Load):
-    """Requests through a web server. Those that went wrong are noted and stop nothing."""
-
-    def __init__(self, port: int, kinds: dict[Kind, int], threads: int = THREADS) -> None:
-        super().__init__("", kinds, threads)
-        self._port = port
-
-    def goes_on(self, count: int = 50) -> None:
-        wanted = self.total() + count
-        wait_until(lambda: self.total() >= wanted, "the load to go on")
-
-    def every_thread_goes_on(self) -> None:
-        """Waits until what is under way now has ended, well or not."""
-        before = list(self._ended)
-        wait_until(lambda: all(now > then for now, then in zip(self._ended, before, strict=True)), "each thread to go on")
-
-    def _request(self, kind: Kind, host: str, number: int) -> Response:
-        # Each client has an address of its own, as far as the limits of nginx and the relay go.
-        source = f"127.1.{number // 250 % 250}.{number % 250 + 1}"
-        return http_client.request(self._port, kind.path, host=host, method=kind.method, source=source)
 
 
 @pytest.fixture(name="disk")
