@@ -125,6 +125,20 @@ def test_every_query_of_the_dashboard_finds_something(prometheus: Prometheus, ti
     assert all(sample["value"][1] != "NaN" for sample in result), result
 
 
+def test_the_dashboard_has_all_that_the_page_has_and_nothing_else(relay: Relay) -> None:
+    relay.request("/ready", "localhost")
+    page = relay.request("/metrics", "localhost").text
+    families = set(re.findall(r"^# TYPE (\S+)", page, re.M))
+    shown = {
+        re.sub(r"_(bucket|sum|count)$", "", name)
+        for _, expression in dashboard_expressions()
+        for name in re.findall(r"\b(?:http|dns|relay|process|redirects)_[a-z_]+\b", expression)
+    }
+    assert shown <= families
+    # What any process has is not all of interest.
+    assert {name for name in families - shown if not name.startswith("process_")} == set()
+
+
 def test_the_dashboard_is_one_that_grafana_takes() -> None:
     dashboard = json.loads(DASHBOARD.read_text())
     panels = dashboard["panels"]
