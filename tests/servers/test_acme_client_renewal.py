@@ -152,7 +152,8 @@ def test_its_health_turns_bad_at_that_second(shell: Shell, life: int, due: float
     told = "log: near their end and not renewed: app.test; /health answers 503"
     assert shell.run(look, at).splitlines()[:3] == [told, "alarm", "tmp"]
     # With the next certificate it is over.
-    assert shell.run(f"ALARMS=app.test; {look}", BEGIN) == f"log: all are renewed; /health answers 200\ntmp\n{min(at, BEGIN + DAY)}"
+    after = shell.run(f"ALARMS=app.test; {look}", BEGIN)
+    assert after == f"log: all are renewed; /health answers 200\ntmp\n{min(at, BEGIN + DAY)}"
 
 
 @pytest.mark.parametrize(("serial", "expected"), [(SERIAL, "AIdlQyE"), ("7F", "fw"), ("80", "AIA"), ("0100", "AQA")])
@@ -355,7 +356,9 @@ def test_a_refusal_is_heeded_too(shell: Shell) -> None:
     assert shell.ask(BEGIN + 4 * HOUR).asked != []
 
 
-@pytest.mark.parametrize("url", ["https:\\/\\/ca.test\\/why?a=b", "http://x\\n", "javascript:x", "https://x y", "https://" + "x" * 2000])
+@pytest.mark.parametrize(
+    "url", ["https:\\/\\/ca.test\\/why?a=b", "http://x\\n", "javascript:x", "https://x y", "https://" + "x" * 2000]
+)
 def test_an_explanation_is_logged_only_if_it_is_a_url(shell: Shell, url: str) -> None:
     shell.certificate(90 * DAY)
     shell.window(20, 21)
