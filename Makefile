@@ -151,6 +151,14 @@ sweep: deps                          ## each system call of the program fails in
 	$(build) $(BUILD)/http01-relay
 	BUILD='$(BUILD)' SWEEP=all /usr/bin/python3 -B -m pytest -q -p no:cacheprovider -s tests/servers/test_refusals.py
 
+# Debian's Pebble has no renewal information, no profiles and no dns-persist-01. This needs Go, and its module proxy.
+PEBBLE_VERSION ?= v2.10.3
+.PHONY: test-pebble
+test-pebble: deps                    ## ACME clients with a newer Pebble than Debian's, built with Go
+	GOBIN='$(abspath $(BUILD))/go' go install github.com/letsencrypt/pebble/v2/cmd/pebble@'$(PEBBLE_VERSION)'
+	BUILD='$(BUILD)' PEBBLE='$(abspath $(BUILD))/go/pebble' /usr/bin/python3 -B -m pytest -q -p no:cacheprovider \
+	  tests/servers/test_newer_pebble.py tests/servers/test_dns_persist.py tests/servers/test_acme_client_renewal_info.py
+
 floors:                              ## who may include whom
 	tests/floors
 
