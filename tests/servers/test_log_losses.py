@@ -26,7 +26,7 @@ assert syslog_fixture
 
 DROPPED = "relay_log_lines_dropped_total"
 # A request's line that has all: whatever of it is missing, its end is.
-REQUEST = re.compile(r"time=\S+Z level=info reason=.* cache=(?:hit|miss)")
+REQUEST = re.compile(r"time=\S+Z level=info reason=.* (?:cache=(?:hit|miss)|path=/metrics .* total_ms=\d+\.\d{3})")
 REPORT = re.compile(r'level=warning message="(\d+) lines? of the log (?:was|were) lost: ([^"]+)"')
 
 
