@@ -203,7 +203,8 @@ in_place = in_place() { \
   escaped() { printf '%s\n' "$$1" | sed -e "$$2" -e 's/[\\&|]/\\&/g'; }; \
   echo "$$3"; install -D -m 644 /dev/null "$$3"; \
   sed -e "s|/usr/bin/http01-relay|$$(escaped "$$PREFIX" "$$1")/bin/http01-relay|g" \
-      -e "s|/etc/http01-relay/|$$(escaped "$$SYSCONFDIR" "$$1")/http01-relay/|g" "$$2" >"$$3"; }
+      -e "s|/etc/http01-relay/|$$(escaped "$$SYSCONFDIR" "$$1")/http01-relay/|g" \
+      -e "s|/usr/share/doc/|$$(escaped "$$PREFIX" "$$1")/share/doc/|g" "$$2" >"$$3"; }
 install: all                         ## to DESTDIR, PREFIX, SYSCONFDIR, UNITDIR; a configuration that is there stays
 	$(INSTALL) -D -s -m 755 $(BUILD)/http01-relay "$$DESTDIR$$PREFIX/bin/http01-relay"
 	test -e $(installed_config) || install -D -m 644 etc/http01-relay.toml $(installed_config)

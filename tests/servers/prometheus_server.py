@@ -18,17 +18,34 @@ RULES = SHIPPED / "http01-relay.rules.yml"
 DASHBOARD = SHIPPED / "grafana-dashboard.json"
 
 
+# How much shorter than in the shipped files all times are: a scrape every second, and a minute's window is 4 s.
+FASTER = 15
+
+_UNITS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+def faster(text: str) -> str:
+    """Rules or a configuration with all intervals, windows and offsets shorter."""
+
+    def shorter(match: re.Match[str]) -> str:
+        return f"{int(match[1]) * _UNITS[match[2]] // FASTER}ms"
+
+    return re.sub(r"(?<![\w.])(\d+)([smhd])(?!\w)", shorter, text)
+
+
 class Prometheus:
-    """Scrapes the web server on loopback every second, which is also how long a scrape may take."""
+    """Scrapes the web server on loopback every second, which is also how long a scrape may take. Rules see time pass
+    fifteen times as fast."""
 
     def __init__(self, workspace: Workspace, web_port: int) -> None:
         text = (SHIPPED / "prometheus.yml").read_text()
+        rules = workspace.write("rules.yml", faster(RULES.read_text()))
         for old, new in {
             # Not every machine that runs tests can look up "localhost".
             '"localhost:80"': f'"127.0.0.1:{web_port}"',
-            "scrape_interval: 15s": "scrape_interval: 1s",
-            "evaluation_interval: 15s": "evaluation_interval: 1s",
-            "- http01-relay.rules.yml": f"- {RULES}",
+            "scrape_interval: 15s": faster("scrape_interval: 15s"),
+            "evaluation_interval: 15s": faster("evaluation_interval: 15s"),
+            "- http01-relay.rules.yml": f"- {rules}",
         }.items():
             assert old in text, f"the shipped configuration no longer has {old!r}"
             text = text.replace(old, new)

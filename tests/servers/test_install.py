@@ -99,6 +99,9 @@ def test_the_places_may_be_others_and_the_files_name_them(root: Path) -> None:
         text = path.read_text()
         assert "/opt/relay/bin/http01-relay" in text and "/opt/relay/etc/http01-relay/http01-relay.toml" in text
         assert "/usr/bin/http01-relay" not in text and " /etc/http01-relay" not in text
+    rules = (root / "opt/relay/share/doc/http01-relay/examples/prometheus/http01-relay.rules.yml").read_text()
+    for runbook in re.findall(r"runbook_url: file://(\S+)#", rules):
+        assert (root / runbook.lstrip("/")).exists(), runbook
     make("uninstall", *places)
     assert files(root) == {f"opt/relay/{CONFIG}"}
 
