@@ -117,6 +117,9 @@ def pool_fixture() -> Iterator[ThreadPoolExecutor]:
 
 def hold(pool: ThreadPoolExecutor, port: int, dns: Dns) -> list[Future[Response]]:
     """Challenges that the relay behind this port has in hand: a CA's GET, and HEAD."""
+    # nginx keeps connections that a dying relay ends too.
+    ready = pool.map(lambda n: http_client.request(port, CHALLENGE, host=f"ready.n{n}.test"), range(IN_HAND))
+    assert {response.location for response in ready} == {GOOD}
     before = dns.names_asked()
     held = [
         pool.submit(http_client.request, port, CHALLENGE, host=f"held.n{n}.test", method="HEAD" if n % 2 else "GET")
@@ -165,6 +168,7 @@ def test_a_container_asks_the_next_relay_too(workspace: Workspace, dns: Dns, poo
     os.kill(relay, signal.SIGKILL)
     assert Counter(one.result().location for one in held) == {GOOD: IN_HAND}
     assert redirects(port)
+    assert " deploy/docker/relay " in (REPOSITORY / "Dockerfile").read_text()
     assert children(lighttpd) == [keeper] and children(keeper) != [relay]
 
 
