@@ -26,6 +26,7 @@ from systemd_units import Unit
 pytestmark = pytest.mark.skipif("san" in BUILD.name, reason="a sanitizer does more than the units allow")
 
 MIXED = {COLD: 1, CACHED: 1}
+THREADS = 2
 
 
 @pytest.fixture(name="package", scope="module")
@@ -81,7 +82,7 @@ def test_an_installation_starts_nothing_and_a_purge_leaves_nothing(
     enabled = machine.systemctl("is-enabled", SOCKET, SERVICE, PROCESSES, check=False)
     assert enabled.split() == ["disabled"] * 3
     installed.enable(SOCKET, SERVICE)
-    load = Load(installed.address, MIXED).start()
+    load = Load(installed.address, MIXED, THREADS).start()
     load.goes_on(50)
     assert not load.wrong
     machine.run("dpkg", "--remove", "http01-relay")
@@ -97,7 +98,7 @@ def test_an_installation_starts_nothing_and_a_purge_leaves_nothing(
 )
 def test_an_upgrade_loses_no_request(installed: Installed, enabled: list[str]) -> None:
     installed.enable(*enabled)
-    with Load(installed.address, MIXED) as load:
+    with Load(installed.address, MIXED, THREADS) as load:
         load.goes_on(50)
         before = installed.main_pid()
         installed.install()
@@ -113,7 +114,7 @@ def test_an_upgrade_restarts_several_processes_and_starts_nothing_else(installed
     assert installed.main_pid(PROCESSES) not in (0, before)
     assert installed.states() == ["inactive", "inactive", "active"]
     wait_until(lambda: installed.machine.path("/run/http01-relay/relay.sock").exists(), "spawn-fcgi's socket")
-    with Load(installed.address, MIXED) as load:
+    with Load(installed.address, MIXED, THREADS) as load:
         load.goes_on(50)
 
 
@@ -122,7 +123,7 @@ def test_an_upgrade_restarts_several_processes_and_starts_nothing_else(installed
 
 def test_ten_restarts_by_hand_lose_no_request(installed: Installed) -> None:
     installed.enable(SOCKET, SERVICE)
-    with Load(installed.address, MIXED) as load:
+    with Load(installed.address, MIXED, THREADS) as load:
         for _ in range(10):
             load.goes_on(20)
             installed.machine.systemctl("restart", SERVICE)
@@ -142,7 +143,7 @@ def test_six_restarts_of_the_socket_or_of_several_processes_take_nothing_down(in
 
 def test_a_relay_that_crashes_again_and_again_loses_only_what_it_holds(impatient: Installed) -> None:
     impatient.enable(SOCKET, SERVICE)
-    load = Load(impatient.address, MIXED).start()
+    load = Load(impatient.address, MIXED, THREADS).start()
     answered = 0
     for _ in range(8):
         wait_until(lambda: load.total() >= answered + 20, "the load to go on")
@@ -150,8 +151,8 @@ def test_a_relay_that_crashes_again_and_again_loses_only_what_it_holds(impatient
         answered = load.total()
     wait_until(lambda: load.total() >= answered + 50, "the load to go on")
     load.stop()
-    # Four threads have four requests at a time. The socket stays: a connection is never refused.
-    assert len(load.wrong) <= 8 * 4, load.wrong
+    # Each thread has one request at a time. The socket stays: a connection is never refused.
+    assert len(load.wrong) <= 8 * THREADS, load.wrong
     assert all("closed after" in fault or "ConnectionReset" in fault or "BrokenPipe" in fault for fault in load.wrong)
     assert impatient.states() == ["active", "active", "inactive"]
 
@@ -200,7 +201,8 @@ class Logs:
         for other in self.machine.path("/etc/logrotate.d").iterdir():
             if other.name != "http01-relay":
                 other.unlink()
-        self.machine.systemctl("stop", "logrotate.timer", check=False)
+        # With the niceness that it has, a busy machine would let it wait for long.
+        installed.override("logrotate.service", "[Service]\nNice=0\n")
         installed.configure(config_text(installed.dns.server, {"log": {"target": self.log}}))
 
     def rotate(self, *, due: bool = True) -> None:
@@ -236,13 +238,19 @@ def rotated_twice(logs: Logs, load: Load) -> None:
     for number in (1, 2):
         load.goes_on(30)
         logs.rotate()
-        wait_until(lambda: " reason=" in logs.files().get("", ""), "a line in the new file")
+        wait_until(lambda: (logs.directory / "relay.log").exists(), "the new file")
+        load.goes_on(10)
         assert set(logs.files()) == ({"", ".1"} if number == 1 else {"", ".1", ".2.gz"})
     load.stop()
     assert not load.wrong
     total = load.total()
-    wait_until(lambda: sum(text.count(" reason=ok ") for text in logs.files().values()) >= total, "all lines")
-    assert sum(text.count(" reason=ok ") for text in logs.files().values()) == total
+
+    def lines() -> int:
+        return sum(text.count(" reason=ok ") for text in logs.files().values())
+
+    wait_until(lambda: lines() >= total, "all lines")
+    assert lines() == total
+    assert " reason=ok " in logs.files()[""], "in the new file too"
 
 
 def a_namesake(machine: Machine) -> str:
@@ -259,7 +267,7 @@ def test_the_log_of_a_unit_is_rotated_and_loses_no_line(installed: Installed, un
     namesake = a_namesake(installed.machine)
     installed.enable(*units)
     wait_until(lambda: installed.machine.path("/run/http01-relay/relay.sock").exists(), "the socket")
-    with Load(installed.address, MIXED) as load:
+    with Load(installed.address, MIXED, THREADS) as load:
         load.goes_on(30)
         main = installed.main_pid(units[-1])
         rotated_twice(logs, load)
@@ -275,7 +283,7 @@ def test_both_units_write_to_one_log(installed: Installed) -> None:
     for units in ([SOCKET, SERVICE], [PROCESSES], [SOCKET, SERVICE]):
         installed.machine.systemctl("start", *units)
         wait_until(lambda: installed.machine.path("/run/http01-relay/relay.sock").exists(), "the socket")
-        with Load(installed.address, MIXED) as load:
+        with Load(installed.address, MIXED, THREADS) as load:
             load.goes_on(10)
         before = load.total()
         wait_until(lambda: logs.files()[""].count(" reason=ok ") >= before, "the lines")
@@ -300,6 +308,6 @@ def test_the_log_of_a_relay_that_lighttpd_starts_is_rotated_and_loses_no_line(in
     namesake = a_namesake(machine)
     machine.systemctl("start", "lighttpd")
     wait_until(lambda: answers_at(("127.0.0.1", port)), "lighttpd")
-    rotated_twice(logs, HttpLoad(port, MIXED).start())
+    rotated_twice(logs, HttpLoad(port, MIXED, THREADS).start())
     machine.run("kill", namesake)
     machine.systemctl("stop", "lighttpd")
