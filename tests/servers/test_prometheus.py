@@ -58,6 +58,18 @@ def test_every_label_value_is_from_a_fixed_set(relay: Relay) -> None:
     assert values["path"] == {"/.well-known/acme-challenge/*", "/health", "/ready", "/metrics", "/", "/*"}
 
 
+def test_a_page_that_no_prometheus_reads_does_not_grow(relay: Relay) -> None:
+    def ask(names: str) -> None:
+        for number in range(100):
+            relay.challenge(f"{names}{number}.example.test")
+
+    ask("never-a")
+    relay.metrics()  # is counted too
+    before = set(relay.metrics())
+    ask("never-b")
+    assert set(relay.metrics()) == before
+
+
 def alerts() -> list[dict[str, Any]]:
     return [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"] if "alert" in rule]
 
