@@ -14,7 +14,7 @@ read_json() {
     return 1
   fi
   mapfile -t -n 2001 tokens < <(
-    grep -aoE '"([^"\\]|\\.)*"|[][{}:,]|[^][{}:,"[:space:]]+|"' <<<"$text"
+    printf '%s\n' "$text" | grep -aoE '"([^"\\]|\\.)*"|[][{}:,]|[^][{}:,"[:space:]]+|"'
   )
   ((${#tokens[@]} <= 2000)) && [[ ${tokens[0]-} == '{' ]] && _json_value '' 0 && ((at == ${#tokens[@]}))
 }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 
 import pytest
-from deployed_client import ENTRYPOINT, PATH, AcmeClient, processes_of, run_to_end
+from deployed_client import ENTRYPOINT, PATH, SHIPPED, AcmeClient, processes_of, run_to_end
 from processes import Workspace, answers_at, free_port, wait_until
 from relay import CHALLENGE, EXIT_CONFIG, TOKEN
 from web_servers import has_ipv6
@@ -153,6 +154,14 @@ def test_a_profile_is_passed_on_to_a_dehydrated_that_can_ask_for_it(workspace: W
     done = run_to_end(client.environment() | {"PATH": a_dehydrated(workspace, "")})
     assert done.returncode == EXIT_CONFIG
     assert "ACME_PROFILE: shortlived: this dehydrated cannot ask for a profile" in done.stderr
+
+
+def test_the_image_has_every_script() -> None:
+    scripts = {file.name for file in SHIPPED.glob("*.sh")}
+    copied = re.search(r"^COPY ((?:\S+\.sh )+)", (SHIPPED / "Dockerfile").read_text(), re.MULTILINE)
+    sourced = re.findall(r'^  \. "\$HERE/(\S+)"$', ENTRYPOINT.read_text(), re.MULTILINE)
+    assert copied
+    assert scripts == {*copied[1].split()} == {ENTRYPOINT.name, *sourced}
 
 
 # ---- the process

@@ -8,7 +8,7 @@ import shlex
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +53,11 @@ fetch() {
 """
 
 
+def window(start: float, end: float) -> str:
+    dates = [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(BEGIN + day * DAY)) for day in (start, end)]
+    return f'{{"suggestedWindow":{{"start":"{dates[0]}","end":"{dates[1]}"}}}}'
+
+
 class Shell:
     """The client's functions, in a directory with one certificate."""
 
@@ -76,10 +81,9 @@ class Shell:
         for name, text in files.items():
             (self.directory / name.replace("_", ".")).write_text(text, "latin-1")
 
-    def window(self, start: float, end: float, **more: str) -> None:
+    def window(self, start: float, end: float) -> None:
         """What the authority answers, days of the certificate's life."""
-        dates = [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(BEGIN + day * DAY)) for day in (start, end)]
-        self.says(answer=f'{{"suggestedWindow":{{"start":"{dates[0]}","end":"{dates[1]}"}}}}', **more)
+        self.says(answer=window(start, end))
 
     def run(self, commands: str, now: float = BEGIN, renew_days: str = "") -> str:
         # A time without "@" stands still.
@@ -98,13 +102,36 @@ class Shell:
 
     def ask(self, now: float = BEGIN, renew_days: str = "") -> Asked:
         """A day's question."""
-        commands = 'ask_about_renewals; echo "renewal: $(renewal_time app.test certificate.pem)"; ls run/tmp'
-        lines = self.run(commands, now, renew_days).splitlines()
-        found = {word: [line.partition(": ")[2] for line in lines if line.startswith(f"{word}: ")] for word in _WORDS}
-        assert len(lines) == sum(map(len, found.values())), lines
-        return Asked(found["asked"], found["log"], int(found["renewal"][0]) - BEGIN)
+        return _read(self.run(_ASK, now, renew_days))
+
+    def ask_each(self, cases: Mapping[str, Mapping[str, str]]) -> dict[str, Asked]:
+        """The first question for each of these sets of files, which count for that question alone."""
+        for number, files in enumerate(cases.values()):
+            directory = self.directory / f"case-{number}"
+            directory.mkdir()
+            for name, text in files.items():
+                (directory / name).write_text(text, "latin-1")
+        loop = f"""
+for ((i = 0; i < {len(cases)}; ++i)); do
+  rm -rf ca; mkdir -p ca/renewal; RENEWAL=()
+  cp "case-$i"/* .
+  [[ ! -e kept ]] || mv kept ca/renewal/app.test
+  {_ASK}
+  echo ----
+done"""
+        each = self.run(loop).split("----\n")
+        assert not (self.directory / "here").exists(), "it has run a command"
+        return dict(zip(cases, map(_read, each), strict=True))
 
 
+def _read(output: str) -> Asked:
+    lines = output.removesuffix("----").splitlines()
+    found = {word: [line.partition(": ")[2] for line in lines if line.startswith(f"{word}: ")] for word in _WORDS}
+    assert len(lines) == sum(map(len, found.values())), lines
+    return Asked(found["asked"], found["log"], int(found["renewal"][0]) - BEGIN)
+
+
+_ASK = 'ask_about_renewals; echo "renewal: $(renewal_time app.test certificate.pem)"; ls run/tmp'
 _WORDS = ("asked", "log", "renewal")
 
 
@@ -134,26 +161,25 @@ LIVES = [
 
 
 @pytest.mark.parametrize(("life", "due", "alarm"), LIVES)
-def test_it_renews_a_short_life_at_half_and_another_at_two_thirds(
+def test_it_renews_in_time_and_its_health_turns_bad_at_that_second(
     shell: Shell, life: int, due: float, alarm: float
 ) -> None:
+    """A short life is renewed at half, another at two thirds."""
     shell.certificate(life)
-    assert abs(int(shell.run(f"{READ}; renewal_rule")) - BEGIN - due * DAY) <= 1
-    assert due <= alarm
-
-
-@pytest.mark.parametrize(("life", "due", "alarm"), LIVES)
-def test_its_health_turns_bad_at_that_second(shell: Shell, life: int, due: float, alarm: float) -> None:
-    shell.certificate(life)
-    at = int(shell.run(f"{READ}; alarm_time"))
+    renewal, at = map(int, shell.run(f"{READ}; renewal_rule; alarm_time").split())
+    assert abs(renewal - BEGIN - due * DAY) <= 1
     assert abs(at - BEGIN - alarm * DAY) <= 1
     look = 'look_at_ends; ls run; echo "$NEXT_ALARM"'
     assert shell.run(look, at - 1) == f"tmp\n{at}"
     told = "log: near their end and not renewed: app.test; /health answers 503"
     assert shell.run(look, at).splitlines()[:3] == [told, "alarm", "tmp"]
-    # With the next certificate it is over.
-    after = shell.run(f"ALARMS=app.test; {look}", BEGIN)
-    assert after == f"log: all are renewed; /health answers 200\ntmp\n{min(at, BEGIN + DAY)}"
+
+
+def test_with_the_next_certificate_its_health_is_good(shell: Shell) -> None:
+    shell.certificate(90 * DAY)
+    look = "look_at_ends; ls run"
+    assert shell.run(look, BEGIN + 1000 * DAY).splitlines()[1:] == ["alarm", "tmp"]
+    assert shell.run(f"ALARMS=app.test; {look}") == "log: all are renewed; /health answers 200\ntmp"
 
 
 @pytest.mark.parametrize(("serial", "expected"), [(SERIAL, "AIdlQyE"), ("7F", "fw"), ("80", "AIA"), ("0100", "AQA")])
@@ -212,16 +238,12 @@ def test_the_time_stays_while_it_is_within_the_window(shell: Shell) -> None:
     assert 40 * DAY <= shell.ask(BEGIN + 2 * DAY).renewal <= 41 * DAY
 
 
-@pytest.mark.parametrize(
-    ("start", "end"),
-    [(83, 84), (365, 366), (36500, 36501), (-3650, -3649), (-1, 0.9), (22, 20), (20, 20)],
-)
-def test_a_window_that_makes_no_sense_changes_nothing(shell: Shell, start: float, end: float) -> None:
+def test_a_window_that_makes_no_sense_changes_nothing(shell: Shell) -> None:
     shell.certificate(90 * DAY)
-    shell.window(start, end)
-    asked = shell.ask()
-    assert asked.renewal == 60 * DAY
-    assert "is of no use for this certificate" in asked.log[0]
+    windows = [(83, 84), (365, 366), (36500, 36501), (-3650, -3649), (-1, 0.9), (22, 20), (20, 20)]
+    for case, asked in shell.ask_each({f"{start} to {end}": {"answer": window(start, end)} for start, end in windows}).items():
+        assert asked.renewal == 60 * DAY, case
+        assert "is of no use for this certificate" in asked.log[0], case
 
 
 def test_the_times_are_spread_over_the_window(shell: Shell) -> None:
@@ -263,14 +285,11 @@ NONSENSE = {
 }
 
 
-@pytest.mark.parametrize("text", NONSENSE.values(), ids=NONSENSE)
-def test_whoever_answers_nonsense_has_no_say(shell: Shell, text: str) -> None:
+def test_whoever_answers_nonsense_has_no_say(shell: Shell) -> None:
     shell.certificate(90 * DAY)
-    shell.says(answer=text)
-    asked = shell.ask()
-    assert asked.renewal == 60 * DAY
-    assert list(asked.log) == [f"app.test: renewal information from {RENEWAL_URL}: not to be understood"]
-    assert not (shell.directory / "here").exists()
+    said = [f"app.test: renewal information from {RENEWAL_URL}: not to be understood"]
+    for case, asked in shell.ask_each({case: {"answer": text} for case, text in NONSENSE.items()}).items():
+        assert (asked.renewal, asked.log) == (60 * DAY, said), case
 
 
 def test_whoever_begins_to_answer_nonsense_loses_its_say(shell: Shell) -> None:
@@ -283,22 +302,22 @@ def test_whoever_begins_to_answer_nonsense_loses_its_say(shell: Shell) -> None:
     assert shell.ask(BEGIN + DAY).renewal == 60 * DAY
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ('{"newOrder":"https://ca.test/o"}', []),
-        ('{"renewalInfo":null}', []),
-        ('{"renewalInfo":"http://ca.test/renewal"}', []),
-        ('{"renewalInfo":"file:///etc/passwd"}', []),
-        ('{"renewalInfo":"https://ca.test/{1,2}"}', []),
-        ('{"renewalInfo":"-o/tmp/x"}', []),
-        ("not JSON", [f"{DIRECTORY} is no directory that can be read: no renewal information"]),
-    ],
-)
-def test_an_authority_without_renewal_information_has_no_say(shell: Shell, text: str, said: list[str]) -> None:
+def test_an_authority_without_renewal_information_has_no_say(shell: Shell) -> None:
     shell.certificate(90 * DAY)
-    shell.says(directory=text)
-    assert shell.ask() == Asked([DIRECTORY], said, 60 * DAY)
+    directories = [
+        '{"newOrder":"https://ca.test/o"}',
+        '{"renewalInfo":null}',
+        '{"renewalInfo":"http://ca.test/renewal"}',
+        '{"renewalInfo":"file:///etc/passwd"}',
+        '{"renewalInfo":"https://ca.test/{1,2}"}',
+        '{"renewalInfo":"-o/tmp/x"}',
+    ]
+    asked = shell.ask_each({text: {"directory": text} for text in directories})
+    assert asked == dict.fromkeys(directories, Asked([DIRECTORY], [], 60 * DAY))
+    said = f"{DIRECTORY} is no directory that can be read: no renewal information"
+    shell.says(directory="<html>")
+    assert shell.run("rm -rf ca") == ""
+    assert shell.ask() == Asked([DIRECTORY], [said], 60 * DAY)
 
 
 def test_an_authority_is_asked_for_its_directory_once_a_day(shell: Shell) -> None:
@@ -322,29 +341,28 @@ def test_who_does_not_answer_is_asked_an_hour_later_and_what_was_said_stands(she
     assert shell.ask(BEGIN + DAY + HOUR).asked != []
 
 
-@pytest.mark.parametrize(
-    ("headers", "hours"),
-    [
-        ("", 24),
-        ("Retry-After: 21600\r\n", 6),
-        ("retry-after:21600\r\n", 6),
-        ("Retry-After: 0\r\n", 1),
-        ("Retry-After: 1\r\n", 1),
-        ("Retry-After: 90000\r\n", 24),
-        ("Retry-After: 999999999\r\n", 24),
-        ("Retry-After: 99999999999999999999999\r\n", 24),
-        ("Retry-After: 08000\r\n", 8000 / HOUR),
-        ("Retry-After: -5\r\n", 24),
-        ("Retry-After: soon\r\n", 24),
-        ("Retry-After: a[$(touch here)]\r\n", 24),
-        ("Retry-After: Fri, 15 Jan 2027 12:00:00 GMT\r\n", 4),
-        ("Retry-After: Fri, 99 Jan 2027 12:00:00 GMT\r\n", 24),
-        ("HTTP/2 302\r\nRetry-After: 60\r\n\r\nHTTP/2 200\r\nRetry-After: 7200\r\n", 2),
-    ],
-)
-def test_retry_after_is_heeded_from_an_hour_to_a_day(shell: Shell, headers: str, hours: float) -> None:
-    shell.says(headers=headers)
-    assert int(shell.run("interval headers")) == hours * HOUR
+INTERVALS = {
+    "": 24,
+    "Retry-After: 21600\r\n": 6,
+    "retry-after:21600\r\n": 6,
+    "Retry-After: 0\r\n": 1,
+    "Retry-After: 90000\r\n": 24,
+    "Retry-After: 99999999999999999999999\r\n": 24,
+    "Retry-After: 08000\r\n": 8000 / HOUR,
+    "Retry-After: -5\r\n": 24,
+    "Retry-After: soon\r\n": 24,
+    "Retry-After: a[$(touch here)]\r\n": 24,
+    "Retry-After: Fri, 15 Jan 2027 12:00:00 GMT\r\n": 4,
+    "Retry-After: Fri, 99 Jan 2027 12:00:00 GMT\r\n": 24,
+    "HTTP/2 302\r\nRetry-After: 60\r\n\r\nHTTP/2 200\r\nRetry-After: 7200\r\n": 2,
+}
+
+
+def test_retry_after_is_heeded_from_an_hour_to_a_day(shell: Shell) -> None:
+    for number, headers in enumerate(INTERVALS):
+        (shell.directory / f"headers-{number}").write_text(headers)
+    seconds = shell.run(f"for ((i = 0; i < {len(INTERVALS)}; ++i)); do interval headers-$i; done; interval none").split()
+    assert [int(second) / HOUR for second in seconds] == [*INTERVALS.values(), 24]
     assert not (shell.directory / "here").exists()
 
 
@@ -356,16 +374,13 @@ def test_a_refusal_is_heeded_too(shell: Shell) -> None:
     assert shell.ask(BEGIN + 4 * HOUR).asked != []
 
 
-@pytest.mark.parametrize(
-    "url", ["https:\\/\\/ca.test\\/why?a=b", "http://x\\n", "javascript:x", "https://x y", "https://" + "x" * 2000]
-)
-def test_an_explanation_is_logged_only_if_it_is_a_url(shell: Shell, url: str) -> None:
+def test_an_explanation_is_logged_only_if_it_is_a_url(shell: Shell) -> None:
     shell.certificate(90 * DAY)
-    shell.window(20, 21)
-    text = (shell.directory / "answer").read_text()
-    shell.says(answer=f'{{"explanationURL":"{url}",{text[1:]}')
-    (line,) = shell.ask().log
-    assert line.endswith("; it explains: https://ca.test/why?a=b" if "why" in url else "Z on"), line
+    urls = ["https:\\/\\/ca.test\\/why?a=b", "http://x\\n", "javascript:x", "https://x y", "https://" + "x" * 2000]
+    text = window(20, 21)[1:]
+    for url, asked in shell.ask_each({url: {"answer": f'{{"explanationURL":"{url}",{text}'} for url in urls}).items():
+        (line,) = asked.log
+        assert line.endswith("; it explains: https://ca.test/why?a=b" if "why" in url else "Z on"), line
 
 
 def test_a_clock_that_was_ahead_or_behind_does_not_silence_it(shell: Shell) -> None:
@@ -380,14 +395,12 @@ def test_a_clock_that_was_ahead_or_behind_does_not_silence_it(shell: Shell) -> N
     assert shell.ask(BEGIN + 1 * DAY).asked == []
 
 
-@pytest.mark.parametrize("kept", ["", "junk", f"{ID} 0 1 2", f"{ID} 99999999999999 0", "x 1 08", "$(touch here) 1 1"])
-def test_what_it_has_kept_may_be_damaged(shell: Shell, kept: str) -> None:
+def test_what_it_has_kept_may_be_damaged(shell: Shell) -> None:
     shell.certificate(90 * DAY)
     shell.window(20, 21)
-    (shell.directory / "ca" / "renewal").mkdir(parents=True)
-    (shell.directory / "ca" / "renewal" / "app.test").write_text(kept)
-    assert 20 * DAY <= shell.ask().renewal <= 21 * DAY
-    assert not (shell.directory / "here").exists()
+    texts = ["", "junk", f"{ID} 0 1 2", f"{ID} 99999999999999 0", f"{ID} 0 08", "x 1 08", "$(touch here) 1 1", "\0" * 999]
+    for text, asked in shell.ask_each({text: {"kept": text} for text in texts}).items():
+        assert 20 * DAY <= asked.renewal <= 21 * DAY, text
 
 
 def test_what_was_said_of_another_certificate_is_not_believed_of_this_one(shell: Shell) -> None:

@@ -12,7 +12,7 @@ import pytest
 from acme_authority import Authority, ClientFactory, Place
 from ca_front import CaFront
 from deployed_client import AcmeClient
-from processes import Workspace, wait_until
+from processes import Workspace
 from test_acme_client_renewal import DAY, ID, ISSUED
 
 
@@ -41,7 +41,7 @@ def test_it_orders_once_within_the_window(
     client: AcmeClient, place: Place, authority: Authority, front: CaFront
 ) -> None:
     now, before = int(time.time()), authority.orders()
-    old = client.give_certificate(place.domain, now - 10 * DAY, now + 80 * DAY, ISSUED)
+    client.give_certificate(place.domain, now - 10 * DAY, now + 80 * DAY, ISSUED)
     start, end = now + 3, now + 6
     front.suggest(written(start), written(end), explanation="https://ca.test/why")
     client.start()
@@ -49,16 +49,13 @@ def test_it_orders_once_within_the_window(
     planned = re.search(r"to be renewed from (\S+) on; it explains: https://ca.test/why", client.process.output())
     assert planned
     assert start <= read(planned[1]) <= end
-    wait_until(lambda: client.certificate(place.domain) != old, "another certificate", 60)
+    client.wait_for_log("has a certificate", 2)
     ordered = re.search(r"(\S+) acme-client: ordering", client.process.output())
     assert ordered
     assert read(ordered[1]) >= read(planned[1])
-    client.wait_for_log("has a certificate", 2)
     # For the new one the window is no reason.
     client.restart()
     client.wait_for_log("is of no use for this certificate")
-    client.restart()
-    client.wait_for_certificate(place.domain)
     assert client.stop() == 0
     assert authority.orders() == before + 1
     assert front.asked[0] == f"{ID.partition('.')[0]}.AQ"
@@ -71,10 +68,8 @@ def test_it_orders_once_within_the_window(
     [
         ((200, {}, "x" * 300_000), "(curl: 23)"),
         ((302, {"Location": "http://127.0.0.1:1/"}, ""), "(curl: 1)"),
-        ((302, {"Location": "file:///etc/hostname"}, ""), "(curl: 1)"),
-        ((404, {}, '{"type":"urn:ietf:params:acme:error:malformed"}'), "(curl: 22)"),
     ],
-    ids=["endless", "http", "file", "404"],
+    ids=["endless", "http"],
 )
 def test_an_authority_that_answers_anything_else_does_not_hold_it_up(
     client: AcmeClient, place: Place, front: CaFront, answer: tuple[int, dict[str, str], str], said: str
@@ -96,9 +91,9 @@ def test_its_health_is_bad_from_seven_days_before_the_end(
     client.give_certificate(place.domain, now - 80 * DAY, alarm + 7 * DAY)
     front.out_of_order = True
     client.start()
-    wait_until(lambda: client.get("/health").status == 503, "its health to turn bad")
-    assert time.time() >= alarm
     client.wait_for_log(f"near their end and not renewed: {place.domain}; /health answers 503")
+    assert time.time() >= alarm
+    assert client.get("/health").status == 503
     # For everybody, so without the name.
     assert client.get("/health").text == client.https("elsewhere.test", "/health").text
     assert place.domain not in client.get("/health").text

@@ -3,12 +3,13 @@ of each gets no certificate by any."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import certificates
 import pytest
 from acme_authority import Authority, make_acme_client
-from acme_clients import AcmeClient, AcmeTiny, CertbotWebroot, ClientFailed, LegoWebroot, Uacme
+from acme_clients import AcmeClient, Acmetool, AcmeTiny, CertbotWebroot, ClientFailed, Dehydrated, LegoWebroot, Uacme
 from ca_front import CaFront
 from gateway import App, LoopbackBlock
 from processes import Workspace
@@ -36,7 +37,11 @@ def make(workspace: Workspace, kind: type[AcmeClient], authority: Authority, fro
     return kind(workspace, workspace.path / kind.__name__, App(place.domain, place.address, "gw.test"), front)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("kind", [CertbotWebroot, LegoWebroot, AcmeTiny])
+# The others take longer.
+QUICK = [LegoWebroot, AcmeTiny]
+
+
+@pytest.mark.parametrize("kind", [*QUICK, CertbotWebroot, Acmetool, Dehydrated] if "PEBBLE" in os.environ else QUICK)
 def test_other_clients_take_the_challenge_they_can(
     workspace: Workspace, web_authority: Authority, front: CaFront, kind: type[AcmeClient]
 ) -> None:
