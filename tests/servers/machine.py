@@ -88,11 +88,14 @@ class Machine:
 
     def _booted(self) -> bool:
         """Whether systemd has its own root directory and answers there."""
-        return any(
-            Path(f"/proc/{pid}/comm").read_text() == "systemd\n"
-            and Path(f"/proc/{pid}/root/run/systemd/private").exists()
-            for pid in children(self._process.pid)
-        )
+        try:
+            return any(
+                Path(f"/proc/{pid}/comm").read_text() == "systemd\n"
+                and Path(f"/proc/{pid}/root/run/systemd/private").exists()
+                for pid in children(self._process.pid)
+            )
+        except OSError:  # one of them has ended
+            return False
 
     def path(self, inside: str) -> Path:
         """A file of that machine, seen from here. A unix socket can be reached there too."""
