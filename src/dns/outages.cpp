@@ -25,7 +25,8 @@ std::optional<Outages::News> Outages::told(const Endpoint& endpoint, const proto
   const auto server = std::ranges::find(servers_, endpoint, &Server::endpoint);
   // Whoever forges answers is somebody else.
   if (server == servers_.end() || status == ServerStatus::kForged) return std::nullopt;
-  return is_answer(status) ? answered(*server, now) : unanswered(*server, name, status, sent, now);
+  return is_answer(status) ? answered(*server, name, now)
+                           : unanswered(*server, name, status, sent, now);
 }
 
 std::optional<Outages::News> Outages::unanswered(Server& server, const protocol::Name& name,
@@ -33,17 +34,19 @@ std::optional<Outages::News> Outages::unanswered(Server& server, const protocol:
                                                  TimePoint now) {
   // One that has answered others since then lives.
   if (server.stopped || server.last_answer > sent) return std::nullopt;
+  const std::string domain = base::registrable_domain(name.text());
   if (server.tries == 0 || sent - server.last > kInRow) {
     server.tries = 0;
     server.first = server.last = sent;
-    server.domain = base::registrable_domain(name.text());
+    server.domain = domain;
     server.for_certain = false;
   }
   ++server.tries;
   server.first = std::min(server.first, sent);
   server.last = std::max(server.last, sent);
   server.for_certain = server.for_certain || status != ServerStatus::kTimeout ||
-                       base::registrable_domain(name.text()) != server.domain;
+                       domain != server.domain ||
+                       (domain == server.answered && !server.answered_others);
   if (!server.for_certain || server.tries < kTries || server.last - server.first < kSpan ||
       now < server.quiet_until) {
     return std::nullopt;
@@ -52,7 +55,16 @@ std::optional<Outages::News> Outages::unanswered(Server& server, const protocol:
   return News{server.endpoint, false, status, {}};
 }
 
-std::optional<Outages::News> Outages::answered(Server& server, TimePoint now) {
+std::optional<Outages::News> Outages::answered(Server& server, const protocol::Name& name,
+                                               TimePoint now) {
+  if (!server.answered_others) {
+    std::string domain = base::registrable_domain(name.text());
+    if (server.answered.empty()) {
+      server.answered = std::move(domain);
+    } else {
+      server.answered_others = domain != server.answered;
+    }
+  }
   server.last_answer = now;
   server.tries = 0;
   if (!std::exchange(server.stopped, false)) return std::nullopt;

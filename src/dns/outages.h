@@ -4,9 +4,10 @@
 //
 // A server does not answer where at least three queries in a row, sent over a second and a half or
 // more, have had no answer of any kind: one lost packet is not enough, nor is a burst of them. Nor
-// are names of one registrable domain, which may have dead name servers behind a sound resolver. A
-// port that nothing listens on, or a network that cannot be reached, is the server's fault whatever
-// the name. Any answer, a failure too, and the server answers again.
+// are names of one registrable domain, which may have dead name servers behind a sound resolver,
+// unless it is the only one that the server has ever been asked about and answered. A port that
+// nothing listens on, or a network that cannot be reached, is the server's fault whatever the name.
+// Any answer, a failure too, and the server answers again.
 #pragma once
 
 #include <chrono>
@@ -54,6 +55,8 @@ class Outages {
     base::TimePoint last{};
     std::string domain{};  // of the first one
     bool for_certain = false;
+    std::string answered{};  // the domain of the first answer
+    bool answered_others = false;
     bool stopped = false;
     base::TimePoint last_answer{};
     base::TimePoint quiet_until{};
@@ -62,7 +65,8 @@ class Outages {
   static std::optional<News> unanswered(Server& server, const protocol::Name& name,
                                         ServerStatus status, base::TimePoint sent,
                                         base::TimePoint now);
-  static std::optional<News> answered(Server& server, base::TimePoint now);
+  static std::optional<News> answered(Server& server, const protocol::Name& name,
+                                      base::TimePoint now);
 
   std::vector<Server> servers_;
 };

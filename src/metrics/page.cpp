@@ -57,6 +57,7 @@ std::string word_of(Reason reason) { return std::string(protocol::info(reason).w
 std::vector<Sample> by_reason(std::string_view label,
                               const base::EnumArray<Reason, Counter>& counters) {
   std::vector<Sample> samples;
+  samples.reserve(base::kCountOf<Reason>);
   for (const Reason reason : kAllOf<Reason>) {
     samples.push_back(sample({{label, word_of(reason)}}, counters[reason]));
   }

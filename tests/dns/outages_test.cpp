@@ -76,6 +76,17 @@ BOOST_AUTO_TEST_CASE(one_dead_domain_is_none_however_often_it_is_asked_for) {
   BOOST_TEST(watch.silent(1000s, "example.org") == "stopped");
 }
 
+// All that such a relay asks for has gone silent.
+BOOST_AUTO_TEST_CASE(the_only_domain_that_was_ever_answered_is_enough) {
+  for (const bool others : {false, true}) {
+    Watch watch;
+    BOOST_TEST(watch.told(ServerStatus::kData, 0s, "_dstack-app-address.a.example.com") == "");
+    BOOST_TEST(watch.told(ServerStatus::kNxDomain, 0s, others ? "a.org" : "b.example.com") == "");
+    for (const auto second : {10s, 11s}) BOOST_TEST(watch.silent(second, "c.example.com") == "");
+    BOOST_TEST(watch.silent(12s, "c.example.com") == (others ? "" : "stopped"));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(dead_domains_beside_one_that_is_answered_are_none) {
   Watch watch;
   for (int i = 0; i < 100; ++i) {

@@ -104,6 +104,8 @@ def test_of_two_resolvers_the_dead_one_is_named(workspace: Workspace) -> None:
 def test_a_dead_domain_behind_a_sound_resolver_is_no_outage(workspace: Workspace) -> None:
     dns = QuickDns(workspace)
     relay = Relay(workspace, config_text(dns.server, HASTY))
+    for name in ("app.one.test", "app.other.test"):
+        assert relay.challenge(name).status == 307
     for name in ("app.drop.test", "www.drop.test"):
         assert relay.challenge(name).status == 504
     assert queries(relay, dns, "timeout") >= 12
