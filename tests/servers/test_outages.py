@@ -106,8 +106,11 @@ def test_a_dead_domain_behind_a_sound_resolver_is_no_outage(workspace: Workspace
     relay = Relay(workspace, config_text(dns.server, HASTY))
     for name in ("app.one.test", "app.other.test"):
         assert relay.challenge(name).status == 307
-    for name in ("app.drop.test", "www.drop.test"):
-        assert relay.challenge(name).status == 504
+    # On a busy machine a deadline leaves less than three tries to a question.
+    for number in range(10):
+        assert relay.challenge(f"n{number}.drop.test").status == 504
+        if queries(relay, dns, "timeout") >= 12:
+            break
     assert queries(relay, dns, "timeout") >= 12
     assert relay.terminate() == 0
     assert not lines_of(relay, dns)

@@ -81,7 +81,7 @@ def kill(process: Process) -> None:
 
 def before_main(trace: Path) -> dict[str, int]:
     """How often each call is made by the dynamic linker, whose refusals are not ours."""
-    text = trace.read_text().partition("[PIPE]")[0]
+    text = trace.read_text().partition("[PIPE ")[0]
     return {line.split("(")[0].split()[-1]: 0 for line in text.splitlines()} | _counted(text)
 
 
