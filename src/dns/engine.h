@@ -41,9 +41,10 @@ class Engine final : public Resolver {
                            base::Duration duration) = 0;
     virtual void on_cache_hit() = 0;
     virtual void on_cache_miss() = 0;
-    // Who is asked from now on.
+    // The servers that are asked from now on.
     virtual void on_servers(const std::vector<base::Endpoint>& /*servers*/) {}
-    // What became of a query. Not called for one whose look-up ended otherwise.
+    // What became of one query to one server. Not called where its look-up ends before that is
+    // known.
     virtual void on_server(const base::Endpoint& /*server*/, ServerStatus /*status*/) {}
     // A server has stopped answering, or answers again.
     virtual void on_outage(const Outages::News& /*news*/) {}

@@ -1,5 +1,4 @@
-// What the engine knows of its servers: who they are, what it learns of them by what becomes of its
-// queries, and whom it tells.
+// What the engine knows of its servers: which they are, and what becomes of the queries to them.
 #include <new>
 #include <optional>
 #include <utility>
@@ -61,7 +60,7 @@ void Engine::tell_of_query(Lookup& lookup, ServerStatus status) {
   try {
     news = outages_.told(lookup.server(), lookup.question.name, status, lookup.sent, loop_.now());
   } catch (const std::bad_alloc&) {
-    // Not worth a request. The next query tells it.
+    // Not worth a request: the next query reports it.
   }
   if (news && observer_) observer_->on_outage(*news);
 }

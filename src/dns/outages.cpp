@@ -23,7 +23,7 @@ void Outages::set(const std::vector<Endpoint>& endpoints) {
 std::optional<Outages::News> Outages::told(const Endpoint& endpoint, const protocol::Name& name,
                                            ServerStatus status, TimePoint sent, TimePoint now) {
   const auto server = std::ranges::find(servers_, endpoint, &Server::endpoint);
-  // Whoever forges answers is somebody else.
+  // Forged answers come from someone else.
   if (server == servers_.end() || status == ServerStatus::kForged) return std::nullopt;
   return is_answer(status) ? answered(*server, name, now)
                            : unanswered(*server, name, status, sent, now);

@@ -68,7 +68,7 @@ class Metrics final : public dns::Engine::Observer {
 
   // Told when gauges may have changed or are about to; whoever is told calls show() soon.
   void on_change(std::function<void()> task) { on_change_ = std::move(task); }
-  // Told what the engine tells of its servers.
+  // `task` is called when a DNS server stops answering, and when it answers again.
   void on_outages(std::function<void(const dns::Outages::News&)> task) {
     on_outage_ = std::move(task);
   }

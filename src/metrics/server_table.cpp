@@ -24,16 +24,15 @@ base::Endpoint ServerTable::endpoint_of(const Words& words) {
   return server;
 }
 
-// The same in all processes. The operator chooses the servers, so nobody needs to be kept from
-// choosing two of one hash.
+// The same in all processes. The operator chooses the servers, so the hash needs no secret key.
 std::uint64_t ServerTable::key_of(const Words& words) {
   std::array<std::uint8_t, sizeof(Words)> octets;
   std::memcpy(octets.data(), words.data(), sizeof words);
   return base::KeyedHash({1, 2}).of(octets) | 1;
 }
 
-// Whoever uses a row writes its address, always the same one: a process that was killed between
-// key and address leaves a row that the next one completes.
+// Each user of a row writes its address again. If a process is killed between key and address, the
+// next one completes the row.
 ServerTable::Counters& ServerTable::of(const base::Endpoint& server) {
   const Words words = words_of(server);
   const std::uint64_t key = key_of(words);
