@@ -30,20 +30,18 @@ std::optional<Attempt> Attempts::add(base::TimePoint now, const protocol::Reques
                                      protocol::Reason reason) {
   if (!is_attempt(request)) return std::nullopt;
   // Neither may contain a space.
-  std::string key;
-  key.reserve(request.host.text.size() + 1 + request.token().size());
-  key.append(request.host.text).append(" ").append(request.token());
+  key_.assign(request.host.text).append(" ").append(request.token());
   std::optional<Attempt> pushed_out;
-  auto found = open_.find(key);
+  auto found = open_.find(key_);
   if (found == open_.end()) {
     if (open_.size() >= kMost) pushed_out = take_oldest();
     Attempt begun;
     begun.host = request.host.text;
     begun.token = request.token();
     begun.begun = now;
-    order_.emplace_back(now, key);
+    order_.emplace_back(now, key_);
     try {
-      found = open_.emplace(std::move(key), std::move(begun)).first;
+      found = open_.emplace(key_, std::move(begun)).first;
     } catch (const std::bad_alloc&) {
       order_.pop_back();
       throw;
@@ -53,10 +51,10 @@ std::optional<Attempt> Attempts::add(base::TimePoint now, const protocol::Reques
   attempt.last = now;
   ++attempt.requests;
   ++attempt.reasons[reason];
-  const std::string client = request.client.substr(0, kClientOctets);
+  const std::string_view client = std::string_view(request.client).substr(0, kClientOctets);
   if (attempt.clients.size() < Attempt::kMostClients &&
       std::ranges::find(attempt.clients, client) == attempt.clients.end()) {
-    attempt.clients.push_back(client);
+    attempt.clients.emplace_back(client);
   }
   return pushed_out;
 }

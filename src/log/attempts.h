@@ -60,6 +60,7 @@ class Attempts {
 
   Open open_ = Open(0, base::KeyedHash::of_process());  // by host and token
   std::deque<std::pair<base::TimePoint, std::string>> order_;
+  std::string key_;  // of the request that is being added: its memory is used again
 };
 
 }  // namespace http01
