@@ -31,7 +31,7 @@ def asking(relay: Relay) -> Iterator[Callable[[Callable[[], bool], str], None]]:
         def asked() -> bool:
             waiting.append(begin(address, f"app.n{next(numbers)}", 1))
             while len(waiting) > 50:
-                waiting.pop(0).__exit__()
+                waiting.pop(0).socket.close()
             return condition()
 
         wait_until(asked, what, 20)
@@ -40,7 +40,7 @@ def asking(relay: Relay) -> Iterator[Callable[[Callable[[], bool], str], None]]:
         yield wait
     finally:
         for connection in waiting:
-            connection.__exit__()
+            connection.socket.close()
 
 
 def lines_of(relay: Relay, dns: QuickDns) -> list[str]:
