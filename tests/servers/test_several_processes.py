@@ -148,15 +148,17 @@ def test_the_service_of_several_processes(
     assert not any(map(alive, relays))
 
 
-def test_a_faulty_configuration_stops_the_reload(start_unit: Callable[[], tuple[Unit, Process, str]]) -> None:
+def test_a_faulty_configuration_fails_the_reload(start_unit: Callable[[], tuple[Unit, Process, str]]) -> None:
     unit, process, address = start_unit()
     Path(unit.environment["HTTP01_RELAY_CONFIG"]).write_text("[dns]\ntimout_ms = 3\n")
-    check = unit.commands("ExecReload")[0]
-    checked = subprocess.run(
-        check, check=False, capture_output=True, text=True, env=clean_environment(unit.environment)
+    environment = clean_environment(unit.environment | {"MAINPID": str(process.pid)})
+    signalled, checked = (
+        subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+        for command in unit.commands("ExecReload")
     )
-    assert checked.returncode == 78
+    assert (signalled.returncode, checked.returncode) == (0, 78)
     assert "timout_ms" in checked.stderr
+    wait_until(lambda: process.output().count("not reloaded, the old one stays") == 4, "all to refuse it")
     assert locations([begin(address, "still")]) == [GOOD]
     with stopping(unit, process):
         pass
