@@ -37,6 +37,25 @@ dns::MachineServers servers_of(const Config& config) {
   return {file.servers(), file.tcp_alone()};
 }
 
+// As the decision asks for them, not as the answers came: two runs report the same.
+protocol::Answers in_order_of_asking(const protocol::Policy& policy,
+                                     const protocol::Request& request,
+                                     const protocol::Answers& answers) {
+  protocol::Answers ordered;
+  std::size_t before = 0;
+  do {
+    before = ordered.entries().size();
+    const protocol::Step step = protocol::decide(policy, request, ordered);
+    const auto* const ask = std::get_if<protocol::Ask>(&step);
+    if (ask == nullptr) break;
+    for (const Question& question : ask->questions) {
+      if (const Answer* const answer = answers.find(question)) ordered.put(question, *answer);
+    }
+  } while (ordered.entries().size() != before);
+  for (const auto& [question, answer] : answers.entries()) ordered.put(question, answer);
+  return ordered;
+}
+
 }  // namespace
 
 class Doctor::Source final : public dns::Resolver::Asker {
@@ -212,7 +231,9 @@ void Doctor::on_decided(const Relay::Finished& finished, protocol::Reply& reply)
   Examination& examination = *found->second;
   examination.decided = true;
   examination.evidence.reply = std::move(reply);
-  for (const auto& [question, answer] : finished.answers.entries()) {
+  const protocol::Answers answers =
+      in_order_of_asking(config_->policy, finished.request, finished.answers);
+  for (const auto& [question, answer] : answers.entries()) {
     examination.evidence.observations.push_back({question, answer});
     examination.evidence.observations.back().decides = true;
   }
