@@ -29,6 +29,14 @@ std::optional<Outages::News> Outages::told(const Endpoint& endpoint, const proto
                            : unanswered(*server, name, status, sent, now);
 }
 
+bool Outages::knows_only(const Server& server, const std::string& domain, TimePoint now) {
+  const auto& [latest, former] = server.answered;
+  const bool latest_is_other = latest.domain != domain;
+  const Answered& own = latest_is_other ? former : latest;
+  const Answered& other = latest_is_other ? latest : former;
+  return own.domain == domain && (other.domain.empty() || now - other.at > kInRow);
+}
+
 std::optional<Outages::News> Outages::unanswered(Server& server, const protocol::Name& name,
                                                  ServerStatus status, TimePoint sent,
                                                  TimePoint now) {
@@ -45,8 +53,7 @@ std::optional<Outages::News> Outages::unanswered(Server& server, const protocol:
   server.first = std::min(server.first, sent);
   server.last = std::max(server.last, sent);
   server.for_certain = server.for_certain || status != ServerStatus::kTimeout ||
-                       domain != server.domain ||
-                       (domain == server.answered && !server.answered_others);
+                       domain != server.domain || knows_only(server, domain, now);
   if (!server.for_certain || server.tries < kTries || server.last - server.first < kSpan ||
       now < server.quiet_until) {
     return std::nullopt;
@@ -57,14 +64,10 @@ std::optional<Outages::News> Outages::unanswered(Server& server, const protocol:
 
 std::optional<Outages::News> Outages::answered(Server& server, const protocol::Name& name,
                                                TimePoint now) {
-  if (!server.answered_others) {
-    std::string domain = base::registrable_domain(name.text());
-    if (server.answered.empty()) {
-      server.answered = std::move(domain);
-    } else {
-      server.answered_others = domain != server.answered;
-    }
-  }
+  auto& [latest, former] = server.answered;
+  std::string domain = base::registrable_domain(name.text());
+  if (domain != latest.domain) former = std::exchange(latest, Answered{std::move(domain), {}});
+  latest.at = now;
   server.last_answer = now;
   server.tries = 0;
   if (!std::exchange(server.stopped, false)) return std::nullopt;

@@ -5,11 +5,13 @@
 // A server does not answer where at least three queries in a row, sent over a second and a half or
 // more, have had no answer of any kind: one lost packet is not enough, nor is a burst of them. Nor
 // are names of one registrable domain, which may have dead name servers behind a sound resolver,
-// unless it is the only one that the server has ever been asked about and answered. A port that
+// unless the server has answered for that domain before, and for no other one within five minutes:
+// a relay may have one tenant. A port that
 // nothing listens on, or a network that cannot be reached, is the server's fault whatever the name.
 // Any answer, a failure too, and the server answers again.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <optional>
@@ -48,6 +50,11 @@ class Outages {
                            ServerStatus status, base::TimePoint sent, base::TimePoint now);
 
  private:
+  struct Answered {
+    std::string domain;
+    base::TimePoint at{};
+  };
+
   struct Server {
     base::Endpoint endpoint;
     std::size_t tries = 0;  // without an answer, in a row
@@ -55,13 +62,13 @@ class Outages {
     base::TimePoint last{};
     std::string domain{};  // of the first one
     bool for_certain = false;
-    std::string answered{};  // the domain of the first answer
-    bool answered_others = false;
+    std::array<Answered, 2> answered{};  // the last two domains, the later one first
     bool stopped = false;
     base::TimePoint last_answer{};
     base::TimePoint quiet_until{};
   };
 
+  static bool knows_only(const Server& server, const std::string& domain, base::TimePoint now);
   static std::optional<News> unanswered(Server& server, const protocol::Name& name,
                                         ServerStatus status, base::TimePoint sent,
                                         base::TimePoint now);

@@ -113,6 +113,7 @@ void Notifier::ready(base::Loop& loop, OnFault on_fault) {
   loop_ = &loop;
   writable_ = loop.watch(socket_.get(), EPOLLONESHOT, [this](std::uint32_t) {
     if (unsent_) send_state();
+    if (owes_feed_ && !unsent_) owes_feed_ = !try_to_send(kAlive);
   });
   if (watchdog_) {
     feeding_ = loop.watch(watchdog_.get(), EPOLLIN, [this](std::uint32_t) { feed_watchdog(); });
@@ -157,7 +158,7 @@ void Notifier::feed_watchdog() {
   std::uint64_t times = 0;
   if (::read(watchdog_.get(), &times, sizeof times) != sizeof times) return;
   if (unsent_) send_state();
-  try_to_send(kAlive);
+  owes_feed_ = !try_to_send(kAlive);
 }
 
 bool Notifier::try_to_send(std::string_view message) {

@@ -63,6 +63,7 @@ class Notifier {
   State state_ = State::kNone;
   std::uint64_t since_ = 0;  // microseconds of CLOCK_MONOTONIC
   bool unsent_ = false;
+  bool owes_feed_ = false;
   OnFault on_fault_;
   std::vector<std::string> faults_;  // for on_fault_
   bool gone_ = false;

@@ -76,6 +76,21 @@ BOOST_AUTO_TEST_CASE(one_dead_domain_is_none_however_often_it_is_asked_for) {
   BOOST_TEST(watch.silent(1000s, "example.org") == "stopped");
 }
 
+// One scanner's domain, answered once, hid the outages of a relay with one tenant for good.
+BOOST_AUTO_TEST_CASE(a_relay_with_one_tenant_and_a_scanner_notices_after_five_minutes) {
+  for (const bool scanner_is_last : {false, true}) {
+    Watch watch;
+    for (const char* name : {"a.tenant.com", "b.scanner.org", "c.tenant.com"}) {
+      if (scanner_is_last && name[0] == 'c') break;
+      BOOST_TEST(watch.told(ServerStatus::kData, 0s, name) == "");
+    }
+    for (auto second = 1s; second < 5min - 1s; second += 30s) {
+      BOOST_TEST(watch.silent(second, "tenant.com") == "");
+    }
+    BOOST_TEST(watch.silent(5min, "tenant.com") == "stopped");
+  }
+}
+
 // All that such a relay asks for has gone silent.
 BOOST_AUTO_TEST_CASE(the_only_domain_that_was_ever_answered_is_enough) {
   for (const bool others : {false, true}) {

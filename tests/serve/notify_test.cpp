@@ -188,6 +188,33 @@ BOOST_AUTO_TEST_CASE(a_state_that_finds_no_room_is_sent_once_there_is_some) {
   }
 }
 
+// A feed that was dropped there cost a healthy service its life: the next one came a third of the
+// time later, and might meet a full queue again.
+BOOST_AUTO_TEST_CASE(a_feed_that_finds_no_room_is_sent_once_there_is_some) {
+  const Manager manager(false);
+  base::Loop loop;
+  Notifier notifier(environment({{"NOTIFY_SOCKET", manager.name}, {"WATCHDOG_USEC", "3000000"}}));
+  notifier.ready(loop, ignore);
+  // Another service's messages, as many as the kernel keeps.
+  Notifier other(environment({{"NOTIFY_SOCKET", manager.name}}));
+  other.ready(loop, ignore);
+  for (int i = 0; i < 10'000; ++i) other.reload_begins();
+  base::TimePoint room{};
+  base::TimePoint fed{};
+  loop.after(1200ms, [&] {
+    room = base::Clock::now();
+    loop.watch(manager.fd(), EPOLLIN, [&](std::uint32_t) {
+      if (manager.message() != "WATCHDOG=1") return;
+      fed = base::Clock::now();
+      loop.stop();
+    });
+  });
+  loop.after(10s, [&] { loop.stop(); });
+  loop.run();
+  BOOST_TEST((fed > room));
+  BOOST_TEST((fed - room < 600ms));
+}
+
 BOOST_AUTO_TEST_CASE(a_manager_that_has_gone_is_told_once_and_heard_of_again_when_it_is_back) {
   Manager manager(false);
   base::Loop loop;
