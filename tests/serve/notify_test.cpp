@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -195,10 +196,13 @@ BOOST_AUTO_TEST_CASE(a_feed_that_finds_no_room_is_sent_once_there_is_some) {
   base::Loop loop;
   Notifier notifier(environment({{"NOTIFY_SOCKET", manager.name}, {"WATCHDOG_USEC", "3000000"}}));
   notifier.ready(loop, ignore);
-  // Another service's messages, as many as the kernel keeps.
-  Notifier other(environment({{"NOTIFY_SOCKET", manager.name}}));
-  other.ready(loop, ignore);
-  for (int i = 0; i < 10'000; ++i) other.reload_begins();
+  // Other services' messages, as many as the kernel keeps: of one service it keeps fewer.
+  std::vector<std::unique_ptr<Notifier>> others;
+  for (int other = 0; other < 8; ++other) {
+    others.push_back(std::make_unique<Notifier>(environment({{"NOTIFY_SOCKET", manager.name}})));
+    others.back()->ready(loop, ignore);
+    for (int i = 0; i < 2000; ++i) others.back()->reload_begins();
+  }
   base::TimePoint room{};
   base::TimePoint fed{};
   loop.after(1200ms, [&] {
