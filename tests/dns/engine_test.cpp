@@ -567,12 +567,12 @@ BOOST_AUTO_TEST_CASE(what_became_of_each_query_is_told_once) {
     world.settings.timeout = 50ms;
     world.settings.attempts = 2;
     const std::string_view does = c.server;
+    DnsServer* first = nullptr;
     if (does == "gone") {
       world.closed_port();
     } else if (does == "far") {
       world.settings.servers = {*base::Endpoint::parse("255.255.255.255", 53)};
     } else {
-      DnsServer* first = nullptr;
       first = &world.server([&](const Query& query) {
         if (does == "silent") return;
         if (does == "hanging up" && query.tcp) return first->hang_up(query);
