@@ -48,6 +48,32 @@ bool can_write(int fd, std::chrono::milliseconds patience) {
   return ::poll(&writable, 1, static_cast<int>(patience.count())) != 0;
 }
 
+// While it lives, no other process ends the half line: each of several would, and leave blank ones.
+// Where it cannot be had in time it is done without: no log waits for a stranger's lock.
+class EndLock {
+ public:
+  explicit EndLock(int fd) : fd_(fd) {
+    for (int tries = 0; !set(F_WRLCK) && base::would_block(errno) && tries < kTries; ++tries) {
+      ::poll(nullptr, 0, 1);
+    }
+  }
+  ~EndLock() { set(F_UNLCK); }
+  EndLock(const EndLock&) = delete;
+  EndLock& operator=(const EndLock&) = delete;
+
+ private:
+  static constexpr int kTries = 50;
+
+  bool set(short type) const {
+    struct flock whole {};
+    whole.l_type = type;
+    whole.l_whence = SEEK_SET;
+    return ::fcntl(fd_, F_OFD_SETLK, &whole) == 0;
+  }
+
+  int fd_;
+};
+
 class DescriptorOutput final : public LogOutput {
  public:
   // A file that was opened here, O_NONBLOCK.
@@ -57,16 +83,15 @@ class DescriptorOutput final : public LogOutput {
 
   LogLoss write(std::string_view lines, std::chrono::milliseconds patience) override {
     while (!lines.empty()) {
-      if (!at_line_start_ && has_half_line()) {
-        const int error = write_all("\n", patience).error;
-        if (error != 0) return {line_count(lines), error};
-        half_line_ = false;
+      if (has_half_line()) {
+        if (const int error = end_half_line(patience); error != 0) {
+          return {line_count(lines), error};
+        }
       }
       const std::string_view some = next_write(lines);
       const auto [written, error] = write_all(some, patience);
       lines.remove_prefix(written);
-      at_line_start_ = error == 0;
-      if (written > 0) half_line_ = some[written - 1] != '\n';
+      if (written > 0) leave(seen_ + static_cast<off_t>(written), some[written - 1] != '\n');
       if (error == 0) continue;
       // A line of which but the end is missing is not lost: it will be ended.
       if (written > 0 && half_line_ && lines.starts_with('\n')) lines.remove_prefix(1);
@@ -100,29 +125,48 @@ class DescriptorOutput final : public LogOutput {
     return {written, 0};
   }
 
-  // Of a file that can be read, its last byte tells, whoever has written it.
-  bool has_half_line() const {
-    if (!owned_) return half_line_;
-    off_t before = -1;
-    while (true) {
-      struct stat file {};
-      char last = 0;
-      if (::fstat(fd_, &file) != 0 || !S_ISREG(file.st_mode)) return half_line_;
-      if (file.st_size == 0) return false;
-      if (::pread(fd_, &last, 1, file.st_size - 1) != 1) return half_line_;
-      if (last == '\n') return false;
-      // Once it has grown since the first look, another process is writing its line.
-      if (before >= 0) return file.st_size == before;
-      before = file.st_size;
-      ::poll(nullptr, 0, 1);
-    }
+  // Of a file that is not as this process left it, the last byte tells, where it can be read.
+  bool has_half_line() {
+    struct stat file {};
+    if (!owned_ || ::fstat(fd_, &file) != 0 || !S_ISREG(file.st_mode)) return half_line_;
+    seen_ = file.st_size;
+    if (seen_ == left_) return half_line_;
+    char last = '\n';
+    if (seen_ > 0 && ::pread(fd_, &last, 1, seen_ - 1) != 1) return half_line_;
+    if (last == '\n') leave(seen_, false);
+    return last != '\n';
   }
+
+  // What this process knows of the file's end, until another one writes.
+  void leave(off_t size, bool half_line) {
+    left_ = size;
+    half_line_ = half_line;
+  }
+
+  // Returns why it could not be ended, 0: it has an end, or another process is writing it.
+  int end_half_line(std::chrono::milliseconds patience) {
+    const EndLock lock(fd_);
+    const off_t before = seen_;
+    if (!has_half_line()) return 0;
+    for (int looks = 0; left_ != seen_ && looks < kLooks; ++looks) {
+      ::poll(nullptr, 0, 1);
+      if (!has_half_line() || seen_ != before) return 0;
+    }
+    leave(seen_, true);
+    const int error = write_all("\n", patience).error;
+    if (error == 0) leave(seen_ = seen_ + 1, false);
+    return error;
+  }
+
+  // Milliseconds in which a process in the middle of its line gets on, though others have its
+  // processor.
+  static constexpr int kLooks = 10;
 
   base::Fd owned_;
   int fd_;
   bool may_block_ = false;
-  // Known: nothing has failed since the last line end, and there was a write.
-  bool at_line_start_ = false;
+  off_t seen_ = 0;   // the file's size at the last look
+  off_t left_ = -1;  // where half_line_ is known of it
   bool half_line_ = false;
 };
 

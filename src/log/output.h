@@ -51,7 +51,7 @@ class LogOutput {
   // most `patience`. At the first line that cannot be written (a full disk, a pipe without a
   // reader, patience that ran out) it gives up; that line and those behind it are lost. A line of
   // which a part was written is lost too; its part is ended before the next line is written. So is
-  // one that another process, or an earlier output, has left at the end of a file.
+  // one that another process, or an earlier output, leaves at the end of a file, at any time.
   virtual LogLoss write(std::string_view lines, std::chrono::milliseconds patience) = 0;
 
   // Makes the line that reports a loss, "" for none.

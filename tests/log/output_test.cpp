@@ -16,6 +16,9 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <latch>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/fd.h"
@@ -266,6 +269,65 @@ BOOST_AUTO_TEST_CASE(a_half_line_that_another_has_left_is_ended_first) {
     BOOST_TEST(lost(*opened, "next\n") == "");
     BOOST_TEST(contents(path) == left + (left.ends_with("half") ? "\n" : "") + "next\n");
   }
+}
+
+// It had once looked at the file's end, and never again.
+BOOST_AUTO_TEST_CASE(a_half_line_that_another_process_leaves_meanwhile_is_ended_once) {
+  const OutputDirectory directory;
+  const std::filesystem::path path = directory.path / "relay.log";
+  const auto one = LogOutput::open_file(path);
+  const auto other = LogOutput::open_file(path);
+  BOOST_REQUIRE((one && other));
+  for (const auto& [writer, next] : {std::pair{*one, *other}, {*other, *one}}) {
+    BOOST_REQUIRE(::truncate(path.c_str(), 0) == 0);
+    BOOST_TEST(lost(next, "first\n") == "");
+    {
+      const FileSizeLimit limit(7);
+      BOOST_TEST(lost(writer, "half\n") == "1: File too large");
+    }
+    BOOST_TEST(lost(next, "next\n") == "");
+    BOOST_TEST(lost(writer, "last\n") == "");
+    BOOST_TEST(contents(path) == "first\nh\nnext\nlast\n");
+  }
+}
+
+// Each had seen the half line, and each ended it.
+BOOST_AUTO_TEST_CASE(of_several_that_find_a_half_line_one_ends_it) {
+  const OutputDirectory directory;
+  const std::filesystem::path path = directory.path / "relay.log";
+  for (int round = 0; round < 10; ++round) {
+    std::ofstream(path) << "half";
+    std::latch begin(6);
+    std::vector<std::thread> writers;
+    for (int i = 0; i < 6; ++i) {
+      writers.emplace_back([&, output = *LogOutput::open_file(path)] {
+        begin.arrive_and_wait();
+        output->write("line\n", LogOutput::kForever);
+      });
+    }
+    for (std::thread& writer : writers) writer.join();
+    BOOST_TEST(contents(path) == "half\nline\nline\nline\nline\nline\nline\n");
+  }
+}
+
+// One that is in the middle of its line has left no half one.
+BOOST_AUTO_TEST_CASE(writers_at_full_speed_put_nothing_into_each_others_lines) {
+  const OutputDirectory directory;
+  const std::filesystem::path path = directory.path / "relay.log";
+  const std::string line = std::string(300, 'x') + "\n";
+  std::string lines;
+  for (int i = 0; i < 10; ++i) lines += line;
+  constexpr std::size_t kWrites = 500;
+  std::vector<std::thread> writers;
+  for (int i = 0; i < 4; ++i) {
+    writers.emplace_back([&, output = *LogOutput::open_file(path)] {
+      for (std::size_t n = 0; n < kWrites; ++n) output->write(lines, LogOutput::kForever);
+    });
+  }
+  for (std::thread& writer : writers) writer.join();
+  std::string expected;
+  for (std::size_t n = 0; n < 4 * kWrites; ++n) expected += lines;
+  BOOST_TEST((contents(path) == expected));
 }
 
 BOOST_AUTO_TEST_CASE(a_loss_is_told_by_its_number_and_its_reason) {

@@ -174,6 +174,22 @@ def test_another_log_reports_what_the_one_before_has_lost(workspace: Workspace, 
     assert len(asked.has_lost_what_is_missing(disk.log, other, others=1)) == 1
 
 
+def test_half_a_line_is_ended_by_whichever_process_writes_next(workspace: Workspace, dns: SilentInjector) -> None:
+    """Of two processes with one log, the one that had written all of its own lines glued the next to the other's."""
+    disk = SizeLimit(workspace, dns)
+    other = Relay(workspace, disk.relay.config.read_text())
+    assert other.challenge("app.test").status == 307
+    wait_until(lambda: disk.log.read_text().count(" reason=") == 1, "its line")
+    disk.fill()
+    Asked(disk.relay).lose(1)
+    half = disk.log.read_text()
+    assert not half.endswith("\n")
+    assert other.challenge("app.test").status == 307
+    wait_until(lambda: disk.log.read_text().count(" reason=") == 2, "the next line")
+    rest = disk.log.read_text().removeprefix(half)
+    assert rest.startswith("\n") and TEXT_LINE.fullmatch(rest.strip("\n"))
+
+
 def test_a_write_that_fails_costs_its_lines_alone(workspace: Workspace, dns: SilentInjector) -> None:
     if "san" in BUILD.name:
         pytest.skip("a sanitizer does more than the relay")
