@@ -54,8 +54,8 @@ void Examinations::begin(Id id, const protocol::Request& request) {
     constexpr int kMinute = 60;
     refuse(
         id, request, query, *limit,
-        "Your network, or all clients together, have had as many domains checked within a minute "
-        "as this relay checks (limits.checks_per_client, limits.checks). Try again in a minute.",
+        "The limit of checks a minute is reached, for your network (limits.checks_per_client) or "
+        "for all (limits.checks). Try again in a minute.",
         kMinute);
     return;
   }

@@ -229,12 +229,12 @@ class Decision {
     if (reason == Reason::kOverloaded) {
       return explain(policy_, request_, reason, "Too many look-ups are under way.");
     }
-    return std::string(info(reason).word) + ": The upstream resolver " +
-           (reason == Reason::kDnsFailure ? "answers with a failure"
-            : cause == Cause::kNone       ? "does not answer"
-                                          : "cannot be asked") +
-           " when asked for TXT " + unknown_name().text() +
-           (cause == Cause::kNone ? "" : ": " + std::string(to_string(cause))) +
+    return std::string(info(reason).word) + ": The resolver " +
+           (reason == Reason::kDnsFailure ? "answered with a failure"
+            : cause == Cause::kNone       ? "did not answer"
+                                          : "could not be reached") +
+           (cause == Cause::kNone ? "" : " (" + std::string(to_string(cause)) + ")") +
+           ". The question was TXT " + unknown_name().text() +
            ".\nCheck the name servers of dns.servers or, where there are none, of "
            "/etc/resolv.conf.\n";
   }

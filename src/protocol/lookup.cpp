@@ -36,8 +36,9 @@ std::optional<Refusal> failure_of(const Policy& policy, const Name& name, Record
       return Refusal{Reason::kDnsTimeout,
                      answer.cause == Cause::kNone
                          ? "No answer came in time for " + asked(name, type) + "."
-                         : "The resolver cannot be asked for " + asked(name, type) + ": " +
-                               std::string(to_string(answer.cause)) + ".",
+                         : "The resolver could not be reached (" +
+                               std::string(to_string(answer.cause)) + "). The question was " +
+                               asked(name, type) + ".",
                      answer.cause};
     case Outcome::kOverloaded:
       return Refusal{Reason::kOverloaded, "Too many look-ups are under way."};

@@ -99,8 +99,9 @@ class Server {
     fastcgi_.set_max_unread(unread);
     const std::size_t fitting = service_.fit_to_descriptors(descriptors_ - unread);
     if (fitting >= wanted) return;
-    log_.warn("limits.in_flight is " + std::to_string(wanted) + ", but " +
-              std::to_string(descriptors_) + " file descriptors do for " + std::to_string(fitting));
+    log_.warn("limits.in_flight lowered from " + std::to_string(wanted) + " to " +
+              std::to_string(fitting) + ": only " + std::to_string(descriptors_) +
+              " file descriptors are allowed. Raise LimitNOFILE (systemd) or ulimit -n.");
   }
 
   void stop() {
@@ -121,7 +122,7 @@ class Server {
       service_.reloaded(reload_configuration());
     } catch (const std::bad_alloc&) {
       service_.reloaded(false);
-      log_.error("configuration: not reloaded, there is no memory for it");
+      log_.error("configuration: not reloaded, out of memory; the old one stays");
     }
     notifier_.reload_ends();
   }

@@ -25,12 +25,13 @@ std::string news_line(const dns::Outages::News& news) {
   const std::string server = "DNS server " + news.server.text();
   if (news.answers) {
     const auto silent = std::chrono::round<std::chrono::seconds>(news.silent).count();
-    return server + " answers again, after " + std::to_string(silent) + " s";
+    return server + " answers again. It had not answered for " + std::to_string(silent) + " s.";
   }
-  const char* const why = news.last == dns::ServerStatus::kRefused       ? ": connection refused"
-                          : news.last == dns::ServerStatus::kUnreachable ? ": network unreachable"
+  const char* const why = news.last == dns::ServerStatus::kRefused       ? " (connection refused)"
+                          : news.last == dns::ServerStatus::kUnreachable ? " (network unreachable)"
                                                                          : "";
-  return server + " does not answer" + why;
+  return server + " does not answer" + why +
+         ". Challenges fail unless another server answers or the cache has the records.";
 }
 
 }  // namespace
@@ -71,7 +72,7 @@ void Service::request(Id id, const protocol::RawRequest& raw) {
 bool Service::has_memory() {
   if (!memory_ || !memory_->has_given()) return true;
   if (!std::exchange(short_of_memory_, true)) {
-    log_.error("no memory: new requests are refused until there is some");
+    log_.error("Out of memory: new requests are refused until some is available.");
   }
   try {
     if (!memory_->refill()) engine_.forget_answers();
@@ -79,8 +80,8 @@ bool Service::has_memory() {
   }
   if (!memory_->refill()) return false;
   short_of_memory_ = false;
-  log_.warn("memory is there again; requests refused meanwhile: " +
-            std::to_string(std::exchange(refused_, 0)));
+  log_.warn("Memory is available again. " + std::to_string(std::exchange(refused_, 0)) +
+            " requests were refused.");
   return true;
 }
 
@@ -206,7 +207,7 @@ void Service::open_state_file() {
         (before.empty() ? "; this process counts alone" : "; counting goes on in " + before));
   } else if (*opened) {
     log_.warn("service.state_file: " + config_->state_file +
-              ": was of another version and is begun anew");
+              " is from another version; counting starts again from 0");
   }
 }
 

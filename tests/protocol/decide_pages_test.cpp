@@ -252,6 +252,25 @@ BOOST_AUTO_TEST_CASE(ready_without_canary_asks_the_resolver_for_a_name_that_it_c
   }
 }
 
+BOOST_AUTO_TEST_CASE(ready_without_canary_reports_why_the_resolver_is_of_no_use) {
+  const auto body = [](Outcome outcome, Cause cause) {
+    Answer answer = with_outcome(outcome);
+    answer.cause = cause;
+    const std::string told =
+        decided(default_policy(), get("localhost", "/ready"), Zone{{{"TXT phala.network", answer}}})
+            .reply.response.body;
+    return told.substr(0, told.find('\n'));
+  };
+  BOOST_TEST(body(Outcome::kTimeout, Cause::kConnectionRefused) ==
+             "dns-timeout: The resolver could not be reached (connection refused). "
+             "The question was TXT phala.network.");
+  BOOST_TEST(body(Outcome::kTimeout, Cause::kNone) ==
+             "dns-timeout: The resolver did not answer. The question was TXT phala.network.");
+  BOOST_TEST(body(Outcome::kFailure, Cause::kTooManyBytes) ==
+             "dns-failure: The resolver answered with a failure (more than 8192 bytes). "
+             "The question was TXT phala.network.");
+}
+
 BOOST_AUTO_TEST_CASE(what_ready_asks_for_is_under_the_first_name_that_the_gateways_have) {
   Policy policy;
   const auto asked = [&](const char* label) {

@@ -213,7 +213,7 @@ def test_a_state_file_of_another_version_is_begun_anew(workspace: Workspace, dns
     relay = Relay(workspace, config_text(dns.server, {"service": {"state_file": str(state)}}))
     assert relay.challenge("n.test").status == 307
     assert relay.metrics()['relay_decisions_total{reason="ok"}'] == 1
-    wait_until(lambda: "begun anew" in relay.process.output(), "a line in the log")
+    wait_until(lambda: "counting starts again from 0" in relay.process.output(), "a line in the log")
 
 
 def make_device(path: Path) -> None:

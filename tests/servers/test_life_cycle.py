@@ -270,7 +270,7 @@ def test_jumps_of_the_clock_move_no_deadline(workspace: Workspace, dns: QuickDns
 def test_without_descriptors_connections_wait_and_nobody_spins(workspace: Workspace, dns: QuickDns) -> None:
     config = workspace.write("relay.toml", config_text(dns.server))
     process, address = start(workspace, "/usr/bin/prlimit", "--nofile=64:64", RELAY, "-c", config)
-    wait_until(lambda: "64 file descriptors do for" in process.output(), "the warning")
+    wait_until(lambda: "only 64 file descriptors are allowed" in process.output(), "the warning")
 
     def seconds_of_cpu() -> float:
         fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
