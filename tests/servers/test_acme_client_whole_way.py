@@ -68,9 +68,12 @@ def test_through_the_relay_and_the_gateway(workspace: Workspace, app: App, targe
     client.start()
     client.wait_for_certificate(domain)
     wait_until(lambda: client.https(domain).status == 200, "HTTPS", 10)
+    # What README.md has for a monitor: with a certificate, the domain's own /health is a redirect.
+    assert client.get("/health", domain).status == 308
     # The domain's CNAME leads to the gateway, and its TXT record to the client's TLS port.
     client.address = world.addresses[base]
     assert client.trusted(domain, world.ca.root).text == "the app\n"
+    assert client.https(behind.gateway_name, "/health").text == "OK\n"
     # Before there was a certificate, a challenge over TLS came with the self-signed one.
     port = "https" if "{domain}" in target else "http"
     host = domain if "{domain}" in target else behind.gateway_name
