@@ -23,7 +23,7 @@ namespace http01 {
 namespace {
 
 // How long a line that is written directly waits for a reader that does not read.
-constexpr std::chrono::seconds kDirectPatience{1};
+constexpr std::chrono::milliseconds kDirectPatience{1000};
 // Of the logger; no line shows it.
 constexpr const char* kName = "relay";
 // A line shows this much of one value; a Host may have 253 bytes.

@@ -1,11 +1,11 @@
 // The log: a line for each request, and for what operators need to know of the service itself. The
 // only door to spdlog. Values from outside are escaped here, so no caller can forge a line. A
 // service's lines go through one bounded queue to a thread, whatever the target: a reader that does
-// not read (a full pipe) costs lines, and never time. Lost lines, also those of a full disk, are
-// counted, and reported in the log once lines can be written again. Where standard error is the
-// journal, lines begin with their priority (sd-daemon(3)). Calls are safe from the loop's thread
-// only; none throws but the constructor of a queued log: std::system_error where the system gives
-// it no thread.
+// not read (a full pipe) costs lines, and never time: for a second at most the lines of another
+// target wait behind it. Lost lines, also those of a full disk, are counted, and reported in the
+// log once lines can be written again. Where standard error is the journal, lines begin with their
+// priority (sd-daemon(3)). Calls are safe from the loop's thread only; none throws but the
+// constructor of a queued log: std::system_error where the system gives it no thread.
 #pragma once
 
 #include <chrono>
@@ -52,8 +52,9 @@ class Log {
   // memory had no room.
   std::uint64_t dropped() const;
 
-  // Writes the queued lines, for at most `patience`, and takes no more. Returns false if the reader
-  // does not read: the thread still waits for it, so leave with _exit.
+  // Writes the queued lines, for at most `patience`, and takes no more. What is not written then is
+  // lost, and counted. Returns false if the thread could not be ended: the system holds it in a
+  // write, so leave with _exit.
   bool close(std::chrono::milliseconds patience);
 
  private:

@@ -1,6 +1,5 @@
 #include "log/loss_reporter.h"
 
-#include <algorithm>
 #include <new>
 #include <string>
 
@@ -13,11 +12,11 @@ void LossReporter::add(const LogLoss& loss) {
 }
 
 std::uint64_t LossReporter::write(LogOutput& output, std::string_view lines,
-                                  std::chrono::milliseconds patience) {
+                                  const LogPatience& patience) {
   if (lines.empty()) return 0;
   LogLoss loss = report(output, patience);
   if (loss.lines > 0) {
-    loss.lines = static_cast<std::uint64_t>(std::ranges::count(lines, '\n'));
+    loss.lines = line_count(lines);
   } else {
     loss = output.write(lines, patience);
   }
@@ -26,7 +25,7 @@ std::uint64_t LossReporter::write(LogOutput& output, std::string_view lines,
 }
 
 // A report that is lost is no line of the log: it is made again, with more to report.
-LogLoss LossReporter::report(LogOutput& output, std::chrono::milliseconds patience) {
+LogLoss LossReporter::report(LogOutput& output, const LogPatience& patience) {
   if (unreported_.lines == 0) return {};
   try {
     if (const std::string line = output.notice(unreported_); !line.empty()) {

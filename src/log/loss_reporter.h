@@ -3,7 +3,6 @@
 // the place of the lines. One thread at a time; nothing throws.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <string_view>
 
@@ -18,11 +17,10 @@ class LossReporter {
 
   // Reports what was lost before, and writes the lines (see LogOutput::write). Returns how many of
   // the lines were lost. Where the report cannot be written, all of them are.
-  std::uint64_t write(LogOutput& output, std::string_view lines,
-                      std::chrono::milliseconds patience);
+  std::uint64_t write(LogOutput& output, std::string_view lines, const LogPatience& patience);
 
  private:
-  LogLoss report(LogOutput& output, std::chrono::milliseconds patience);
+  LogLoss report(LogOutput& output, const LogPatience& patience);
 
   LogLoss unreported_;
 };

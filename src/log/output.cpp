@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -30,22 +31,24 @@ constexpr std::size_t kMaxWrite = PIPE_BUF;
 // It names clients and their domains: for its owner and group, whatever the umask.
 constexpr mode_t kFileMode = 0640;
 
-// Whole lines from the beginning, as many as go into one write.
-std::string_view next_write(std::string_view lines) {
-  if (lines.size() <= kMaxWrite) return lines;
-  std::size_t end = lines.rfind('\n', kMaxWrite - 1);
-  if (end == std::string_view::npos) end = lines.find('\n');
-  return lines.substr(0, end == std::string_view::npos ? lines.size() : end + 1);
-}
-
-std::uint64_t line_count(std::string_view lines) {
-  return static_cast<std::uint64_t>(std::ranges::count(lines, '\n'));
-}
-
 // Returns false if nothing can be written after so long. A pipe that is ready takes kMaxWrite.
-bool can_write(int fd, std::chrono::milliseconds patience) {
+bool can_write(int fd, const LogPatience& patience) {
+  constexpr std::chrono::milliseconds kLook{50};
   pollfd writable{fd, POLLOUT, 0};
-  return ::poll(&writable, 1, static_cast<int>(patience.count())) != 0;
+  for (std::chrono::milliseconds waited{0};; waited += kLook) {
+    const bool lasts = patience.lasts(waited);
+    if (::poll(&writable, 1, lasts ? static_cast<int>(kLook.count()) : 0) != 0) return true;
+    if (!lasts) return false;
+  }
+}
+
+// Whether write() may wait there. The memory devices (/dev/null) never do, and of one of them,
+// /dev/kmsg, poll() does not say that it can be written.
+bool may_wait(int fd) {
+  constexpr unsigned kMemoryDevices = 1;
+  struct stat file {};
+  if (::fstat(fd, &file) != 0 || S_ISREG(file.st_mode)) return false;
+  return !S_ISCHR(file.st_mode) || major(file.st_rdev) != kMemoryDevices;
 }
 
 // While it lives, no other process ends the half line: each of several would, and leave blank ones.
@@ -78,10 +81,10 @@ class DescriptorOutput final : public LogOutput {
  public:
   // A file that was opened here, O_NONBLOCK.
   explicit DescriptorOutput(base::Fd fd) : owned_(std::move(fd)), fd_(owned_.get()) {}
-  // Belongs to others: it stays open, and write() may wait there.
-  explicit DescriptorOutput(int fd) : fd_(fd), may_block_(true) {}
+  // Belongs to others: it stays open.
+  explicit DescriptorOutput(int fd) : fd_(fd), may_block_(may_wait(fd)) {}
 
-  LogLoss write(std::string_view lines, std::chrono::milliseconds patience) override {
+  LogLoss write(std::string_view lines, const LogPatience& patience) override {
     while (!lines.empty()) {
       if (has_half_line()) {
         if (const int error = end_half_line(patience); error != 0) {
@@ -106,10 +109,10 @@ class DescriptorOutput final : public LogOutput {
     int error;  // why that was not all, 0: it was
   };
 
-  Written write_all(std::string_view bytes, std::chrono::milliseconds patience) const {
+  Written write_all(std::string_view bytes, const LogPatience& patience) const {
     std::size_t written = 0;
     while (written < bytes.size()) {
-      if (may_block_ && patience != kForever && !can_write(fd_, patience)) {
+      if (may_block_ && !can_write(fd_, patience)) {
         return {written, LogLoss::kNotReadInTime};
       }
       const ssize_t count = ::write(fd_, bytes.data() + written, bytes.size() - written);
@@ -144,7 +147,7 @@ class DescriptorOutput final : public LogOutput {
   }
 
   // Returns why it could not be ended, 0: it has an end, or another process is writing it.
-  int end_half_line(std::chrono::milliseconds patience) {
+  int end_half_line(const LogPatience& patience) {
     const EndLock lock(fd_);
     const off_t before = seen_;
     if (!has_half_line()) return 0;
@@ -174,7 +177,7 @@ class DescriptorOutput final : public LogOutput {
 // that does not read for ever, behind the lock of the process's only connection.
 class SyslogOutput final : public LogOutput {
  public:
-  LogLoss write(std::string_view lines, std::chrono::milliseconds patience) override {
+  LogLoss write(std::string_view lines, const LogPatience& patience) override {
     while (!lines.empty()) {
       std::string_view rest = lines;
       const SyslogLine line = take_syslog_line(rest);
@@ -187,7 +190,7 @@ class SyslogOutput final : public LogOutput {
  private:
   // These return 0 or the error, as LogLoss has it.
 
-  int send(const SyslogLine& line, std::chrono::milliseconds patience) {
+  int send(const SyslogLine& line, const LogPatience& patience) {
     std::array<char, kMaxMessage + 1> message;
     const std::size_t size = fill(message, line);
     const bool was_connected = bool(daemon_);
@@ -220,7 +223,7 @@ class SyslogOutput final : public LogOutput {
     return error;
   }
 
-  int send_all(std::string_view message, std::chrono::milliseconds patience) const {
+  int send_all(std::string_view message, const LogPatience& patience) const {
     // A stream's messages end with a NUL byte.
     if (!is_stream_) message.remove_suffix(1);
     while (!message.empty()) {
@@ -266,6 +269,17 @@ std::string open_error(const std::string& path, const base::OpenFailure& failure
 }
 
 }  // namespace
+
+std::string_view next_write(std::string_view lines) {
+  if (lines.size() <= kMaxWrite) return lines;
+  std::size_t end = lines.rfind('\n', kMaxWrite - 1);
+  if (end == std::string_view::npos) end = lines.find('\n');
+  return lines.substr(0, end == std::string_view::npos ? lines.size() : end + 1);
+}
+
+std::uint64_t line_count(std::string_view lines) {
+  return static_cast<std::uint64_t>(std::ranges::count(lines, '\n'));
+}
 
 std::string loss_text(const LogLoss& loss) {
   return std::to_string(loss.lines) +

@@ -26,6 +26,25 @@ struct LogLoss {
 // "33 lines of the log were lost: No space left on device".
 std::string loss_text(const LogLoss& loss);
 
+// How long a writer waits for a reader that does not read.
+class LogPatience {
+ public:
+  // Told how long the reader has not read by now: whether to wait on.
+  using Ask = std::function<bool(std::chrono::milliseconds waited)>;
+
+  LogPatience(std::chrono::milliseconds most) : most_(most) {}
+  explicit LogPatience(Ask ask) : ask_(std::move(ask)) {}
+
+  bool lasts(std::chrono::milliseconds waited) const {
+    if (ask_) return ask_(waited);
+    return most_.count() < 0 || waited < most_;
+  }
+
+ private:
+  std::chrono::milliseconds most_{0};
+  Ask ask_;
+};
+
 class LogOutput {
  public:
   // A line in the queue keeps its output alive after the log has gone over to another.
@@ -47,12 +66,13 @@ class LogOutput {
 
   virtual ~LogOutput() = default;
 
-  // Takes whole lines, each with its line end. Each time the reader does not read, it waits for at
-  // most `patience`. At the first line that cannot be written (a full disk, a pipe without a
-  // reader, patience that ran out) it gives up; that line and those behind it are lost. A line of
-  // which a part was written is lost too; its part is ended before the next line is written. So is
-  // one that another process, or an earlier output, leaves at the end of a file, at any time.
-  virtual LogLoss write(std::string_view lines, std::chrono::milliseconds patience) = 0;
+  // Takes whole lines, each with its line end. Each time the reader does not read, it waits as long
+  // as `patience` lasts, which it asks every few milliseconds. At the first line that cannot be
+  // written (a full disk, a pipe without a reader, patience that ran out) it gives up; that line
+  // and those behind it are lost. A line of which a part was written is lost too; its part is ended
+  // before the next line is written. So is one that another process, or an earlier output, leaves
+  // at the end of a file, at any time.
+  virtual LogLoss write(std::string_view lines, const LogPatience& patience) = 0;
 
   // Makes the line that reports a loss, "" for none.
   using Notice = std::function<std::string(const LogLoss&)>;
@@ -63,6 +83,11 @@ class LogOutput {
  private:
   Notice notice_;
 };
+
+// Whole lines from the beginning, as many as a pipe takes in one piece; at least one.
+std::string_view next_write(std::string_view lines);
+
+std::uint64_t line_count(std::string_view lines);
 
 struct SyslogLine {
   int priority;           // LOG_ERR, ...

@@ -1,5 +1,6 @@
 #include "log/writer.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <condition_variable>
 #include <mutex>
@@ -21,6 +22,9 @@ constexpr std::size_t kMaxWaiting = std::size_t{4} << 20;
 // delay.
 constexpr std::chrono::milliseconds kRest{2};
 
+// With a reader that does not read, while lines for another output wait.
+constexpr std::chrono::milliseconds kReaderPatience{1000};
+
 }  // namespace
 
 struct LogWriter::State {
@@ -39,11 +43,25 @@ struct LogWriter::State {
   std::condition_variable has_ended;
   std::vector<Part> waiting;
   std::size_t waiting_bytes = 0;
-  LogLoss lost_last;  // since the last line that found room
+  LogLoss lost_last;       // since the last line that found room
+  std::uint64_t held = 0;  // neither written nor lost yet
   std::uint64_t dropped = 0;
   bool asleep = false;
   bool ending = false;
+  bool hurried = false;  // no reader is waited for
+  bool left = false;     // what was held is counted as lost
   bool ended = false;
+
+ private:
+  // These, and what follows, are the thread's.
+  bool write(Part& part);
+  bool waits_on(std::chrono::milliseconds waited);
+  bool another_waits() const;
+
+  std::vector<Part> writing_;
+  LogOutput::Pointer given_up_;  // its reader has cost the patience there is
+  const LogOutput* output_ = nullptr;
+  LossReporter losses_;
 };
 
 LogWriter::LogWriter() : state_(std::make_shared<State>()) {
@@ -77,9 +95,15 @@ bool LogWriter::finish(std::chrono::milliseconds patience) {
     state_->ending = true;
     state_->wake.notify_one();
     const auto ended = [this] { return state_->ended; };
-    if (patience != LogOutput::kForever && !state_->has_ended.wait_for(lock, patience, ended)) {
-      thread_.detach();
-      return false;
+    if (patience != LogOutput::kForever) {
+      const auto hurry = patience / 4;
+      state_->hurried = !state_->has_ended.wait_for(lock, patience - hurry, ended);
+      state_->left = state_->hurried && !state_->has_ended.wait_for(lock, hurry, ended);
+      if (state_->left) {
+        state_->dropped += std::exchange(state_->held, 0);
+        thread_.detach();
+        return false;
+      }
     }
   }
   thread_.join();
@@ -102,6 +126,7 @@ void LogWriter::State::add(const LogOutput::Pointer& output, std::string_view li
   }
   waiting.back().lines.append(line);
   waiting_bytes += line.size();
+  held += line_count(line);
   if (std::exchange(asleep, false)) wake.notify_one();
 }
 
@@ -112,30 +137,62 @@ void LogWriter::State::lose(int error) {
 }
 
 void LogWriter::State::run() {
-  LossReporter losses;
   std::unique_lock lock(mutex);
   while (true) {
     asleep = waiting.empty();
     wake.wait(lock, [this] { return !waiting.empty() || ending; });
-    if (waiting.empty()) break;
-    std::vector<Part> parts = std::exchange(waiting, {});
+    if (waiting.empty() || left) break;
+    writing_ = std::exchange(waiting, {});
     waiting_bytes = 0;
     lock.unlock();
-    for (Part& part : parts) {
-      losses.add(part.lost_before);
-      const std::uint64_t lost = losses.write(*part.output, part.lines, LogOutput::kForever);
-      // An old output closes before the next one is written to.
-      part.output.reset();
-      if (lost == 0) continue;
-      lock.lock();
-      dropped += lost;
-      lock.unlock();
+    for (Part& part : writing_) {
+      if (!write(part)) break;
     }
+    writing_.clear();
     lock.lock();
     wake.wait_for(lock, kRest, [this] { return ending; });
   }
+  waiting.clear();
   ended = true;
   has_ended.notify_one();
+}
+
+// In pieces, so that what is held is known. Returns false if that was counted as lost.
+bool LogWriter::State::write(Part& part) {
+  losses_.add(part.lost_before);
+  output_ = part.output.get();
+  if (given_up_ != part.output) given_up_.reset();
+  const LogPatience patience([this](std::chrono::milliseconds waited) { return waits_on(waited); });
+  for (std::string_view rest = part.lines; !rest.empty();) {
+    const std::string_view some = next_write(rest);
+    const std::uint64_t lost = losses_.write(*part.output, some, patience);
+    rest.remove_prefix(some.size());
+    const std::lock_guard lock(mutex);
+    if (left) return false;
+    held -= line_count(some);
+    dropped += lost;
+  }
+  // An old output closes before the next one is written to.
+  part.output.reset();
+  return true;
+}
+
+bool LogWriter::State::waits_on(std::chrono::milliseconds waited) {
+  const std::lock_guard lock(mutex);
+  if (hurried) return false;
+  const bool is_given_up = given_up_.get() == output_;
+  if ((waited < kReaderPatience && !is_given_up) || !another_waits()) return true;
+  const auto part = std::ranges::find(
+      writing_, output_, [](const Part& each) -> const LogOutput* { return each.output.get(); });
+  if (part != writing_.end()) given_up_ = part->output;
+  return false;
+}
+
+bool LogWriter::State::another_waits() const {
+  const auto is_another = [this](const Part& part) {
+    return part.output && part.output.get() != output_;
+  };
+  return std::ranges::any_of(writing_, is_another) || std::ranges::any_of(waiting, is_another);
 }
 
 }  // namespace http01

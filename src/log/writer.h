@@ -1,5 +1,6 @@
 // Writes lines from a thread of its own, so that a reader that does not read (a full pipe) and a
-// disk that is full cost lines, which are counted and reported, and never time. The lines that wait
+// disk that is full cost lines, which are counted and reported, and never time. While lines for
+// another output wait, a reader that does not read for a second loses its own. The lines that wait
 // are one string for each output; the thread takes all of them, writes, and rests a moment, so
 // under load it is not woken for every line. Calls are safe from one thread. The constructor throws
 // std::system_error where the system gives no thread; nothing else throws or takes anything of the
@@ -31,8 +32,9 @@ class LogWriter {
   // A line that did not get here is counted and reported as well.
   void lose(int error);
 
-  // Writes what waits, for at most `patience`. Returns false if the thread still waits for a
-  // reader: it then goes on by itself. Nothing may be added after.
+  // Writes what waits, for at most `patience`; in the last quarter it waits for no reader. What is
+  // not written then is lost, and counted. Returns false if the system holds the thread in a write:
+  // it then ends by itself, and writes no more after that. Nothing may be added after.
   bool finish(std::chrono::milliseconds patience);
 
   // The number of lines that were lost: they found no room, or could not be written.

@@ -1,14 +1,21 @@
 #include "log/writer.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <cerrno>
 #include <future>
+#include <memory>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include "base/fd.h"
 
 namespace http01 {
 
@@ -20,9 +27,9 @@ class StringOutput final : public LogOutput {
   explicit StringOutput(std::string& to) : to_(to) {}
   ~StringOutput() override { to_ += "closed"; }
 
-  LogLoss write(std::string_view lines, std::chrono::milliseconds patience) override {
+  LogLoss write(std::string_view lines, const LogPatience& patience) override {
     // No check of Boost's here: it is not for threads.
-    to_ += patience == kForever ? lines : "in a hurry";
+    to_ += patience.lasts(std::chrono::milliseconds(999)) ? lines : "in a hurry";
     return {};
   }
 
@@ -36,7 +43,7 @@ class StuckOutput final : public LogOutput {
   StuckOutput(std::promise<void>& reached, std::future<void> released)
       : reached_(&reached), released_(std::move(released)) {}
 
-  LogLoss write(std::string_view, std::chrono::milliseconds) override {
+  LogLoss write(std::string_view, const LogPatience&) override {
     if (reached_ != nullptr) std::exchange(reached_, nullptr)->set_value();
     if (released_.valid()) released_.get();
     return {};
@@ -50,7 +57,7 @@ class StuckOutput final : public LogOutput {
 class CountingOutput final : public LogOutput {
  public:
   explicit CountingOutput(std::atomic<std::size_t>& written) : written_(written) {}
-  LogLoss write(std::string_view lines, std::chrono::milliseconds) override {
+  LogLoss write(std::string_view lines, const LogPatience&) override {
     written_ += lines.size();
     written_.notify_one();
     return {};
@@ -60,16 +67,18 @@ class CountingOutput final : public LogOutput {
   std::atomic<std::size_t>& written_;
 };
 
+std::string notice_of_loss(const LogLoss& loss) {
+  return "lost " + std::to_string(loss.lines) + " by " + std::to_string(loss.error) + "\n";
+}
+
 // A disk that is full until it is freed. What is written goes to a string of the test's.
 class FullOutput final : public LogOutput {
  public:
   FullOutput(std::string& to, const std::atomic<bool>& full) : to_(to), full_(full) {
-    set_notice([](const LogLoss& loss) {
-      return "lost " + std::to_string(loss.lines) + " by " + std::to_string(loss.error) + "\n";
-    });
+    set_notice(notice_of_loss);
   }
 
-  LogLoss write(std::string_view lines, std::chrono::milliseconds) override {
+  LogLoss write(std::string_view lines, const LogPatience&) override {
     if (full_) return {static_cast<std::uint64_t>(std::ranges::count(lines, '\n')), ENOSPC};
     to_ += lines;
     return {};
@@ -78,6 +87,37 @@ class FullOutput final : public LogOutput {
  private:
   std::string& to_;
   const std::atomic<bool>& full_;
+};
+
+const std::string kLongLine = std::string(200, 'x') + "\n";
+
+// Its reader does not read until all is over.
+class StuckPipe {
+ public:
+  explicit StuckPipe(int flags) {
+    std::array<int, 2> ends{};
+    BOOST_REQUIRE(::pipe2(ends.data(), flags) == 0);
+    reader_.reset(ends[0]);
+    writer_.reset(ends[1]);
+    output_ = LogOutput::descriptor(writer_.get());
+    output_->set_notice(notice_of_loss);
+  }
+
+  const LogOutput::Pointer& output() const { return output_; }
+  std::uint64_t lines() const {
+    std::array<char, 65536> buffer{};
+    BOOST_REQUIRE(::fcntl(reader_.get(), F_SETFL, O_NONBLOCK) == 0);
+    std::uint64_t lines = 0;
+    for (ssize_t count; (count = ::read(reader_.get(), buffer.data(), buffer.size())) > 0;) {
+      lines += line_count({buffer.data(), static_cast<std::size_t>(count)});
+    }
+    return lines;
+  }
+
+ private:
+  base::Fd reader_;
+  base::Fd writer_;
+  LogOutput::Pointer output_;
 };
 
 void wait_for_losses(const LogWriter& writer, std::uint64_t lines) {
@@ -224,16 +264,54 @@ BOOST_AUTO_TEST_CASE(finishing_takes_nothing_of_the_system_and_waits_no_longer_t
   std::promise<void> reached;
   std::promise<void> release;
   std::atomic<std::size_t> written = 0;
+  auto behind = std::make_shared<CountingOutput>(written);
+  const std::weak_ptr<LogOutput> still_there = behind;
   LogWriter writer;
   writer.add(std::make_shared<StuckOutput>(reached, release.get_future()), "stuck\n");
   reached.get_future().get();
-  writer.add(std::make_shared<CountingOutput>(written), "behind it\n");
+  writer.add(std::exchange(behind, nullptr), "behind it\n");
   BOOST_TEST(!writer.finish(std::chrono::milliseconds(5)));
-  BOOST_TEST(written == 0u);
-  // The thread goes on by itself.
+  BOOST_TEST(writer.dropped() == 2u);
+  // The thread ends by itself: what was counted as lost is not written after all.
   release.set_value();
-  for (std::size_t now = written; now < 10; now = written) written.wait(now);
+  while (!still_there.expired()) std::this_thread::yield();
+  BOOST_TEST(written == 0u);
+  BOOST_TEST(writer.dropped() == 2u);
   BOOST_TEST(writer.finish(LogOutput::kForever));
+}
+
+// The new log stayed empty: its lines waited for the old one's reader.
+BOOST_AUTO_TEST_CASE(a_reader_that_does_not_read_gives_way_to_the_next_output) {
+  for (const int flags : {0, O_NONBLOCK}) {
+    const StuckPipe pipe(flags);
+    std::string written;
+    const std::atomic<bool> full = false;
+    LogWriter writer;
+    for (int i = 0; i < 1000; ++i) writer.add(pipe.output(), kLongLine);
+    writer.add(std::make_shared<FullOutput>(written, full), "first\n");
+    BOOST_TEST(writer.finish(std::chrono::seconds(10)));
+    const std::uint64_t lost = 1000 - pipe.lines();
+    BOOST_TEST(lost > 0u);
+    BOOST_TEST(writer.dropped() == lost);
+    BOOST_TEST(written == "lost " + std::to_string(lost) + " by -1\nfirst\n");
+  }
+}
+
+// They had gone with the process, and no counter told.
+BOOST_AUTO_TEST_CASE(lines_that_are_held_when_the_patience_is_over_are_counted_as_lost) {
+  for (const int flags : {0, O_NONBLOCK}) {
+    const StuckPipe pipe(flags);
+    std::string written;
+    const std::atomic<bool> full = false;
+    LogWriter writer;
+    for (int i = 0; i < 1000; ++i) writer.add(pipe.output(), kLongLine);
+    writer.add(std::make_shared<FullOutput>(written, full), "first\n");
+    BOOST_TEST(writer.finish(std::chrono::milliseconds(400)));
+    const std::uint64_t lost = 1000 - pipe.lines();
+    BOOST_TEST(writer.dropped() == lost);
+    // What needs no patience is written.
+    BOOST_TEST(written == "lost " + std::to_string(lost) + " by -1\nfirst\n");
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

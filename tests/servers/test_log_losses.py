@@ -3,6 +3,7 @@ counted, and reported once lines can be written again; none is glued to half a l
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import resource
@@ -242,6 +243,37 @@ def test_a_pipe_without_its_reader_costs_lines_until_there_is_another(workspace:
     assert REPORT.findall(read.decode()) == [(str(dropped), "Broken pipe")]
     assert relay.terminate() == 0
     os.close(reader)
+
+
+@pytest.mark.parametrize("reload", [True, False], ids=["another log", "stop"])
+def test_a_reader_that_hangs_costs_its_lines_and_each_is_counted(
+    workspace: Workspace, dns: SilentInjector, reload: bool
+) -> None:
+    """The log that was to replace it stayed empty, and what was held at the stop was in no counter."""
+    pipe, other, state = (workspace.fresh(name) for name in ("pipe", "other.log", "state"))
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 4096)
+
+    def text(log: Path) -> str:
+        return config_text(dns.server, {"log": {"target": str(log)}, "service": {"state_file": str(state)}})
+
+    relay = Relay(workspace, text(pipe))
+    asked = Asked(relay)
+    asked.ask(100)
+    if reload:
+        relay.config.write_text(text(other))
+        relay.process.signal(signal.SIGHUP)
+        wait_until(lambda: other.exists() and "configuration reloaded" in other.read_text(), "the reload")
+        assert REPORT.search(other.read_text().splitlines()[0])
+        asked.ask(5)
+    assert relay.terminate() == 0
+    lines = os.read(reader, 65536).decode().splitlines() + (other.read_text().splitlines() if reload else [])
+    os.close(reader)
+    dropped = Relay(workspace, text(other)).metrics()[DROPPED]
+    # Of a reload; or of the attempt, of stopping, and that it has stopped.
+    others = 1 if reload else 3
+    assert sum(bool(REQUEST.fullmatch(line)) for line in lines) + dropped - others == asked.requests
 
 
 def test_a_syslog_daemon_that_has_gone_costs_lines_until_it_is_back(
