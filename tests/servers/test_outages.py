@@ -81,7 +81,8 @@ def test_a_resolver_that_stops_answering_and_comes_back_is_a_line_each(workspace
         else:
             dns = QuickDns(workspace, dns.port)
         wait(lambda: len(lines_of(relay, dns)) == 2, "it to be back")
-        assert f'level=info message="DNS server {dns.server} answers again. It had not answered for ' in lines_of(relay, dns)[1]
+        news = f"DNS server {dns.server} answers again. It had not answered for "
+        assert f'level=info message="{news}' in lines_of(relay, dns)[1]
         before = queries(relay, dns, "data")
         wait(lambda: queries(relay, dns, "data") > before + 20, "more answers")
     assert len(lines_of(relay, dns)) == 2
