@@ -317,7 +317,7 @@ def test_ready_without_a_canary_when_the_resolver_is_dead(workspace: Workspace) 
     relay = Relay(workspace, config_text(f"127.0.0.1:{free_port()}"))
     response = relay.request("/ready", "localhost")
     assert response.status == 503
-    assert ": connection refused." in response.text
+    assert "The resolver could not be reached (connection refused)." in response.text
 
 
 @pytest.mark.parametrize(

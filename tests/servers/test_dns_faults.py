@@ -201,7 +201,7 @@ def test_the_cause_is_told_where_it_can_be_mended(workspace: Workspace, relay: R
     nobody = Relay(workspace, config_text(f"127.0.0.1:{free_port()}", {"dns": DNS}))
     response = nobody.challenge("app.good.test")
     assert (response.status, response.reason) == SILENT
-    assert ": connection refused." in response.text
+    assert "The resolver could not be reached (connection refused)." in response.text
     wait_until(lambda: " cause=connection-refused " in nobody.process.output(), "the line of the log")
 
 
