@@ -83,8 +83,14 @@ class Fault:
     when: str = "1+"  # of the calls of one thread
 
     @property
-    def inject(self) -> str:
-        return f"inject={self.call}:error={self.error}:when={self.when}"
+    def options(self) -> list[str]:
+        """Of strace. brk() has no errors: a kernel that refuses returns the old end of the heap. glibc would take an
+        error's number for an address, and write there."""
+        calls = [call for call in self.call.split(",") if call != "brk"]
+        injections = [f"inject={','.join(calls)}:error={self.error}:when={self.when}"]
+        if "brk" in self.call.split(","):
+            injections.append(f"inject=brk:retval=0:when={self.when}")
+        return [word for injection in injections for word in ("-e", injection)]
 
     def __str__(self) -> str:
         return f"{self.call}={self.error}@{self.when}"
@@ -134,11 +140,11 @@ def processor_seconds(pid: int) -> float:
 
 
 @contextmanager
-def attached(workspace: Workspace, pid: int, option: str) -> Iterator[Path]:
+def attached(workspace: Workspace, pid: int, options: list[str]) -> Iterator[Path]:
     """strace at a process that runs, all of its threads, for as long as this lasts."""
     trace = workspace.fresh("attached")
     tracer = subprocess.Popen(
-        [STRACE, "-f", "-qq", "-p", str(pid), "-o", str(trace), "-e", option],
+        [STRACE, "-f", "-qq", "-p", str(pid), "-o", str(trace), *options],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -140,7 +140,7 @@ def test_what_is_refused_at_start_is_a_message_and_an_exit(workspace: Workspace,
         ]
 
     def attempt(fault: Fault) -> str:
-        process, sock = start(["-o", str(workspace.fresh("trace")), "-e", fault.inject])
+        process, sock = start(["-o", str(workspace.fresh("trace")), *fault.options])
         try:
             return outcome(process, sock)
         finally:
@@ -200,7 +200,7 @@ def test_what_is_refused_under_cgi_has_an_answer(workspace: Workspace, injector:
         ]
 
     def attempt(fault: Fault) -> str:
-        done = run(["-o", str(workspace.fresh("trace")), "-e", fault.inject])
+        done = run(["-o", str(workspace.fresh("trace")), *fault.options])
         if done.returncode < 0 or done.returncode > 128 or b"terminate called" in done.stderr:
             return f"ended with {done.returncode}: {done.stderr[-300:]!r}"
         if done.stdout.startswith(b"Status: ") or fault.call == "write" or b"shared libraries" in done.stderr:
@@ -234,7 +234,7 @@ def test_what_is_refused_while_it_serves_costs_nothing_but_its_request(workspace
     if ALL:
         relay = Relay(workspace, settings(workspace, injector.server))
         assert serves_within(relay.address, 5)
-        with attached(workspace, relay.process.pid, "trace=all") as trace:
+        with attached(workspace, relay.process.pid, ["-e", "trace=all"]) as trace:
             traffic(relay)
         faults = faults_of(count_calls(trace), 2)
         relay.process.stop()
@@ -253,7 +253,7 @@ def test_what_is_refused_while_it_serves_costs_nothing_but_its_request(workspace
         pid = relay.process.pid
         wait_until(lambda: "serving" in log_of(config), "it to serve")
         statuses: list[int] = []
-        with ThreadPoolExecutor(1) as pool, attached(workspace, pid, fault.inject):
+        with ThreadPoolExecutor(1) as pool, attached(workspace, pid, fault.options):
             began, used = time.monotonic(), processor_seconds(pid)
             deaf = (fault.call, fault.error) in DEAF
             if deaf:
@@ -303,13 +303,13 @@ def test_what_is_refused_at_a_reload_leaves_the_old_or_takes_the_new(workspace: 
     faults = [Fault("openat", "EMFILE"), Fault("read", "EIO", "1"), Fault("clone,clone3", "EAGAIN")]
     if ALL:
         relay, own_log = start()
-        with attached(workspace, relay.process.pid, "trace=all") as trace:
+        with attached(workspace, relay.process.pid, ["-e", "trace=all"]) as trace:
             reload_once(relay, own_log)
         faults = faults_of(count_calls(trace), WHENS)
 
     def attempt(fault: Fault) -> str:
         relay, own_log = start()
-        with attached(workspace, relay.process.pid, fault.inject):
+        with attached(workspace, relay.process.pid, fault.options):
             used = processor_seconds(relay.process.pid)
             relay.process.signal(signal.SIGHUP)
             if ends_within(relay.process, 0.3):
@@ -332,14 +332,14 @@ def test_what_is_refused_at_a_stop_does_not_keep_it_from_stopping(workspace: Wor
     if ALL:
         relay = Relay(workspace, config)
         assert serves_within(relay.address, 5)
-        with attached(workspace, relay.process.pid, "trace=all") as trace:
+        with attached(workspace, relay.process.pid, ["-e", "trace=all"]) as trace:
             relay.terminate()
         faults = faults_of(count_calls(trace), 3)
 
     def attempt(fault: Fault) -> str:
         relay = Relay(workspace, config)
         assert serves_within(relay.address, 5)
-        with attached(workspace, relay.process.pid, fault.inject):
+        with attached(workspace, relay.process.pid, fault.options):
             connection = begin(str(relay.address), fresh_name("drop"))
             relay.process.signal(signal.SIGTERM)
             # Where the signal itself cannot be seen, it is once it can.
