@@ -52,11 +52,13 @@ void Examinations::begin(Id id, const protocol::Request& request) {
   const auto limit = is_domain ? refusal_(request) : std::nullopt;
   if (limit) {
     constexpr int kMinute = 60;
-    refuse(
-        id, request, query, *limit,
-        "The limit of checks a minute is reached, for your network (limits.checks_per_client) or "
-        "for all (limits.checks). Try again in a minute.",
-        kMinute);
+    refuse(id, request, query, *limit,
+           *limit == protocol::Limit::kChecksPerClient
+               ? "Your network has reached its limit of checks a minute "
+                 "(limits.checks_per_client). Try again in a minute."
+               : "All clients together have reached the limit of checks a minute (limits.checks). "
+                 "Try again in a minute.",
+           kMinute);
     return;
   }
   if (!doctor_) {

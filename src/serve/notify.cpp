@@ -171,7 +171,10 @@ bool Notifier::try_to_send(std::string_view message) {
       error = errno;
     }
   }
-  if (error == 0) return true;
+  if (error == 0) {
+    gone_ = false;
+    return true;
+  }
   if (base::would_block(error)) {
     loop_->rewatch(writable_, EPOLLOUT | EPOLLONESHOT);
   } else if (!std::exchange(gone_, true)) {

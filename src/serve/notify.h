@@ -21,7 +21,8 @@ namespace http01 {
 
 class Notifier {
  public:
-  // Gets a sentence about what is wrong with the environment or, once, with the manager's socket.
+  // Gets a sentence about what is wrong with the environment or, once for each loss of it,
+  // with the manager's socket.
   using OnFault = std::function<void(const std::string& fault)>;
 
   // Connects to $NOTIFY_SOCKET, a path or "@" and an abstract name. Before isolate(), which forbids
@@ -40,10 +41,10 @@ class Notifier {
   void stops();
 
  private:
-  void open_socket();
-  void start_watchdog(const Environment& environment);
   enum class State { kNone, kServing, kReloading, kStopping };
 
+  void open_socket();
+  void start_watchdog(const Environment& environment);
   void enter(State state);
   void send_state();
   void feed_watchdog();
@@ -66,7 +67,7 @@ class Notifier {
   bool owes_feed_ = false;
   OnFault on_fault_;
   std::vector<std::string> faults_;  // for on_fault_
-  bool gone_ = false;
+  bool gone_ = false;                // and that is reported
 };
 
 }  // namespace http01

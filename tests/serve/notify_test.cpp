@@ -219,7 +219,8 @@ BOOST_AUTO_TEST_CASE(a_feed_that_finds_no_room_is_sent_once_there_is_some) {
   BOOST_TEST((fed - room < 600ms));
 }
 
-BOOST_AUTO_TEST_CASE(a_manager_that_has_gone_is_told_once_and_heard_of_again_when_it_is_back) {
+BOOST_AUTO_TEST_CASE(
+    a_manager_that_has_gone_is_reported_once_each_time_and_notified_when_it_is_back) {
   Manager manager(false);
   base::Loop loop;
   std::vector<std::string> told;
@@ -234,6 +235,13 @@ BOOST_AUTO_TEST_CASE(a_manager_that_has_gone_is_told_once_and_heard_of_again_whe
   BOOST_REQUIRE(told.size() == 1u);
   BOOST_TEST(told.front() == "NOTIFY_SOCKET: " + manager.name +
                                  ": Connection refused; the service manager is not notified");
+  manager.listen();
+  notifier.reload_ends();
+  BOOST_TEST(manager.message() == "READY=1");
+  // It goes a second time.
+  manager.leave();
+  for (int i = 0; i < 3; ++i) notifier.reload_ends();
+  BOOST_TEST(told.size() == 2u);
   manager.listen();
   notifier.stops();
   BOOST_TEST(manager.message() == "STOPPING=1");
