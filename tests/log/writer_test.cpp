@@ -266,11 +266,15 @@ BOOST_AUTO_TEST_CASE(finishing_takes_nothing_of_the_system_and_waits_no_longer_t
   std::atomic<std::size_t> written = 0;
   auto behind = std::make_shared<CountingOutput>(written);
   const std::weak_ptr<LogOutput> still_there = behind;
+  std::atomic<std::size_t> written_before = 0;
   LogWriter writer;
+  // Written is not held: this is not lost with what is.
+  writer.add(std::make_shared<CountingOutput>(written_before), "before\n");
   writer.add(std::make_shared<StuckOutput>(reached, release.get_future()), "stuck\n");
   reached.get_future().get();
   writer.add(std::exchange(behind, nullptr), "behind it\n");
   BOOST_TEST(!writer.finish(std::chrono::milliseconds(5)));
+  BOOST_TEST(written_before == 7u);
   BOOST_TEST(writer.dropped() == 2u);
   // The thread ends by itself: what was counted as lost is not written after all.
   release.set_value();

@@ -25,10 +25,10 @@ bool shows(const std::string& page, const std::string& server, const std::string
 
 BOOST_AUTO_TEST_SUITE(server_table)
 
-BOOST_AUTO_TEST_CASE(a_server_is_what_has_its_address_family_and_port) {
+BOOST_AUTO_TEST_CASE(a_server_is_what_has_its_address_family_scope_and_port) {
   const auto table = std::make_unique<ServerTable>();
-  const char* const servers[] = {"192.0.2.1",   "192.0.2.1:5353",     "192.0.2.2",
-                                 "2001:db8::1", "[2001:db8::1]:5353", "c000:201::"};
+  const char* const servers[] = {"192.0.2.1",          "192.0.2.1:5353", "192.0.2.2", "2001:db8::1",
+                                 "[2001:db8::1]:5353", "c000:201::",     "fe80::1",   "fe80::1%7"};
   std::size_t count = 0;
   for (const char* server : servers) {
     for (std::size_t i = 0; i <= count; ++i) {

@@ -93,6 +93,51 @@ BOOST_AUTO_TEST_CASE(a_cached_request_is_answered_inside_submit_and_asks_nothing
   BOOST_TEST(world.resolver.asked.empty());
 }
 
+// The log had cache=hit beside answers that nothing was looked up for.
+BOOST_AUTO_TEST_CASE(the_cache_has_known_an_answer_only_where_it_was_asked_for_one) {
+  using Cache = protocol::RequestTimes::Cache;
+  Config config;
+  config.limits.in_flight = 1;
+  RelayFixture world(std::move(config));
+  const auto last = [&] { return world.times.back().cache; };
+  world.submit(1, "app.example.com");
+  world.submit(2, "other.example.com");
+  BOOST_TEST((world.replies.back().limit == protocol::Limit::kInFlight));
+  BOOST_TEST((last() == Cache::kNotAsked));
+  world.resolver.answer(RelayFixture::txt("app.example.com"), txt_answer(kId + ":443"));
+  world.resolver.answer(RelayFixture::cname("app.example.com"), cname_answer("_." + kGateway));
+  settle(world.loop);
+  BOOST_TEST((last() == Cache::kMiss));
+  world.resolver.put_in_cache(RelayFixture::txt("app.example.com"), txt_answer(kId + ":443"));
+  world.resolver.put_in_cache(RelayFixture::cname("app.example.com"),
+                              cname_answer("_." + kGateway));
+  world.submit(3, "app.example.com");
+  BOOST_TEST((last() == Cache::kHit));
+  world.submit(4, "a_b");
+  BOOST_TEST((last() == Cache::kNotAsked));
+  world.submit(5, "localhost", "127.0.0.1", "/ready");
+  world.resolver.answer(world.resolver.last(), empty_answer(Outcome::kNxDomain));
+  settle(world.loop);
+  BOOST_TEST(world.replies.size() == 5u);
+  BOOST_TEST((last() == Cache::kNotAsked));
+}
+
+BOOST_AUTO_TEST_CASE(a_look_up_that_is_refused_names_what_it_lacked) {
+  for (const auto& [cause, limit] :
+       {std::pair{protocol::Cause::kNoMemory, protocol::Limit::kMemory},
+        std::pair{protocol::Cause::kNone, protocol::Limit::kSockets}}) {
+    RelayFixture world;
+    world.submit(1, "app.example.com");
+    protocol::Answer refused = empty_answer(Outcome::kOverloaded);
+    refused.cause = cause;
+    world.resolver.answer(RelayFixture::txt("app.example.com"), refused);
+    settle(world.loop);
+    BOOST_REQUIRE(world.replies.size() == 1u);
+    BOOST_TEST((world.replies[0].reason == Reason::kOverloaded));
+    BOOST_TEST((world.replies[0].limit == limit));
+  }
+}
+
 // It was ready for a minute after its resolver had gone.
 BOOST_AUTO_TEST_CASE(ready_is_asked_anew_once_a_second_whatever_the_cache_knows) {
   for (const bool with_canary : {false, true}) {

@@ -207,8 +207,12 @@ def test_a_kernel_that_refuses_stops_nothing(workspace: Workspace, injector: Inj
 
 @pytest.fixture(name="syslog")
 def syslog_fixture() -> socket.socket:
-    """What listens at /dev/log; skips where something does already."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    return syslog_socket(socket.SOCK_DGRAM)
+
+
+def syslog_socket(kind: socket.SocketKind) -> socket.socket:
+    """At /dev/log; skips where something listens there already."""
+    listener = socket.socket(socket.AF_UNIX, kind)
     try:
         listener.bind("/dev/log")
     except OSError as error:
