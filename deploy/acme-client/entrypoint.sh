@@ -1,10 +1,11 @@
 #!/bin/bash
 # Serves ACME HTTP-01 challenges, obtains and renews the certificates of $DOMAIN, and serves HTTPS with them.
 #
-# Two processes. The first does nothing but take signals: bash 5.2 now and then loses one that comes while it
-# expands a command substitution or waits for a command. The second works, is told to stop until it has, and
-# looks after two children: nginx, which runs all the time, and whatever is under way at the moment (an order,
-# a pause). So a signal is answered at once, and the end of nginx is noticed at once.
+# Three processes. The first does nothing but take signals: bash 5.2 now and then loses one that comes while it
+# expands a command substitution or waits for a command. The second works, and is told to stop until it has. It
+# waits for whatever is under way at the moment (an order, a pause). The third waits for nginx, and tells the second
+# of its end. So a signal is answered at once, and the end of nginx is noticed at once. None waits for either of two
+# children: `wait -n` of bash 5.2 now and then sleeps on where one ends just before it begins to sleep.
 # shellcheck disable=SC2317  # traps and `run` call what seems to be out of reach
 set -euo pipefail
 export LC_ALL=C TZ=UTC
@@ -19,27 +20,15 @@ HERE=$(dirname "$(readlink -f "$0")")
   . "$HERE/renewal_info.sh"
 }
 
-NGINX_PID=
-TASK_PID=
-
 log() {
   # Where nobody takes the line, as on a disk that is full, the work goes on.
   printf '%(%Y-%m-%dT%H:%M:%SZ)T acme-client: %s\n' -1 "$*" || true
 }
 
-# run COMMAND...: its exit status. If nginx ends meanwhile, so does everything.
+# run COMMAND...: its exit status. A signal is answered meanwhile.
 run() {
-  local ended status=0
   "$@" &
-  TASK_PID=$!
-  wait -n -p ended "$TASK_PID" "$NGINX_PID" || status=$?
-  if [[ ${ended:-} == "$NGINX_PID" ]]; then
-    log "nginx has ended with status $status"
-    NGINX_PID=
-    stop 70
-  fi
-  TASK_PID=
-  return "$status"
+  wait $!
 }
 
 # pause SECONDS. It must not keep the lock should this process be killed.
@@ -49,20 +38,18 @@ pause() {
 }
 
 # stop STATUS: ends the children, then this process. It asks them until they are gone: a child that has not
-# come to its exec(2) yet loses a signal, and one that has just been started is not in TASK_PID yet.
+# come to its exec(2) yet loses a signal.
 stop() {
-  local child signal some_left=yes begun=$SECONDS
+  local child signal=TERM some_left=yes begun=$SECONDS
   local -A gone=()
   trap - EXIT
-  trap '' TERM INT HUP QUIT
+  trap '' TERM INT HUP QUIT USR1
   while [[ $some_left ]]; do
     some_left=
     for child in $(jobs -pr); do
       # bash forgets the end of a child that dies just as a signal interrupts wait: as when the whole process
       # group gets it, by Ctrl-C. jobs lists that one for ever.
       [[ ! ${gone[$child]-} ]] || continue
-      # QUIT lets nginx finish the answers under way, for as long as worker_shutdown_timeout.
-      signal=$([[ $child == "$NGINX_PID" ]] && echo QUIT || echo TERM)
       ((SECONDS - begun <= 8)) || signal=KILL
       if kill -"$signal" "$child" 2>/dev/null; then
         some_left=yes
@@ -121,6 +108,7 @@ keep_certificates() {
 
 work() {
   trap 'stop 0' TERM HUP
+  trap 'stop 70' USR1
   read_settings
   prepare_directories
   exec {lock}<"$STATE_DIR"

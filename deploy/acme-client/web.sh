@@ -27,7 +27,7 @@ write_web_configuration() {
     "LISTEN=$(listen_on "$HTTP_PORT" ' default_server')"
   render challenge.conf "$RUN_DIR/challenge.conf" "WEBROOT=$WEBROOT"
   render health.conf "$RUN_DIR/health.conf" "RUN_DIR=$RUN_DIR"
-  rm -f "$RUN_DIR"/sites/*.conf
+  rm -f "$RUN_DIR"/sites/*.conf "$RUN_DIR/nginx.pid"
   ((${#NAMES[@]})) || return 0
 
   local key=$RUN_DIR/keys/self-signed.key certificate=$RUN_DIR/keys/self-signed.pem
@@ -86,17 +86,42 @@ resolvers() {
 }
 
 start_web_server() {
+  local worker=$BASHPID
+  watch_web_server "$worker" &
+}
+
+# watch_web_server WORKER: runs nginx; when that ends, sends USR1 to the process WORKER until it is told to stop.
+# A trap does no more than an assignment: bash 5.2 does not bear one within another.
+watch_web_server() {
+  local nginx told='' status
+  exec {lock}<&-
+  trap 'told=${told:-$SECONDS}' TERM HUP
   # Before it has read its configuration, nginx would open Debian's log file for its errors.
-  nginx -e stderr -c "$RUN_DIR/nginx.conf" {lock}<&- &
-  NGINX_PID=$!
+  nginx -e stderr -c "$RUN_DIR/nginx.conf" &
+  nginx=$!
+  while status=0 && { wait "$nginx" || status=$?; } && kill -0 "$nginx" 2>/dev/null; do
+    # A signal has ended the wait. QUIT lets nginx finish the answers under way, for as long as
+    # worker_shutdown_timeout.
+    if ((SECONDS - ${told:-$SECONDS} > 7)); then
+      kill -KILL "$nginx" || true
+    elif [[ $told ]]; then
+      kill -QUIT "$nginx" || true
+    fi
+  done
+  [[ ! $told ]] || exit 0
+  log "nginx has ended with status $status"
+  while [[ ! $told ]] && kill -USR1 "$1" 2>/dev/null; do
+    sleep 0.05
+  done
 }
 
 # A configuration that does not load stays out: nginx goes on with the one it has.
 reload_web_server() {
-  if nginx -e stderr -q -t -c "$RUN_DIR/nginx.conf"; then
-    kill -HUP "$NGINX_PID" || true  # who waits for it notices that it has ended
-  else
+  local nginx
+  if ! nginx -e stderr -q -t -c "$RUN_DIR/nginx.conf"; then
     log "nginx refuses the new configuration and goes on with the old one"
     return 1
   fi
+  # Who waits for it notices that it has ended; one that has only begun is told at the next look.
+  read -r nginx <"$RUN_DIR/nginx.pid" && kill -HUP "$nginx"
 }

@@ -10,14 +10,17 @@ import pytest
 from processes import Workspace
 
 
-def command(workspace: Workspace, program: list[str | Path]) -> tuple[list[str | Path], Path]:
-    """What starts `program` under strace, threads and all, and the file that is written. Skips the test where
-    nothing can be traced."""
+def command(
+    workspace: Workspace, program: list[str | Path], *rules: str, with_children: bool = True
+) -> tuple[list[str | Path], Path]:
+    """What starts `program` under strace, threads and all, and the file that is written. The rules are those of its
+    option -e. Skips the test where nothing can be traced."""
     trace = workspace.fresh("trace")
     probe = subprocess.run(["/usr/bin/strace", "-o", trace, "/bin/true"], capture_output=True, text=True, check=False)
     if probe.returncode != 0:
         pytest.skip(f"strace cannot trace here: {probe.stderr.strip()}")
-    return ["/usr/bin/strace", "-f", "-qq", "-o", trace, *program], trace
+    options = ["-f"] * with_children + [word for rule in rules for word in ("-e", rule)]
+    return ["/usr/bin/strace", "-qq", "-o", trace, *options, *program], trace
 
 
 def calls(trace: Path) -> list[str]:

@@ -8,6 +8,7 @@ import signal
 import socket
 
 import pytest
+import strace
 from deployed_client import ENTRYPOINT, PATH, SHIPPED, AcmeClient, processes_of, run_to_end
 from processes import Workspace, answers_at, free_port, wait_until
 from relay import CHALLENGE, EXIT_CONFIG, TOKEN
@@ -228,3 +229,18 @@ def test_two_cannot_share_a_state(workspace: Workspace) -> None:
     other = run_to_end(client.environment() | {"RUN_DIR": f"{client.directory}/run-2"})
     assert other.returncode == 75
     assert "another process works in STATE_DIR" in other.stderr
+
+
+def test_the_end_of_a_command_is_noticed_whenever_it_comes(workspace: Workspace) -> None:
+    """Where bash waits for either of two children, as it did for the command and nginx, one that ends just before it
+    sleeps leaves it asleep for as long as the other lives. Here there is time for that before each wait, and the
+    commands take all times around it."""
+    run = re.search(r"^run\(\) \{\n.*?^\}\n", ENTRYPOINT.read_text(), re.MULTILINE | re.DOTALL)
+    assert run
+    script = f"""{run[0]}
+      sleep 60 & NGINX_PID=$!
+      for thousandths in {{000..058..2}}; do run sleep 0.$thousandths; done
+      kill $NGINX_PID"""
+    rules = ("trace=rt_sigprocmask", "inject=rt_sigprocmask:delay_exit=4000")
+    command, _ = strace.command(workspace, ["/bin/bash", "-c", script], *rules, with_children=False)
+    assert workspace.start("bash", command).wait(20) == 0
