@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import statistics
 import struct
 import subprocess
 import time
@@ -184,10 +183,11 @@ def test_it_answers_much_sooner_than_the_dynamic_program(workspace: Workspace, w
         for _ in range(200):
             for program, took in times.items():
                 took.append(seconds_to_answer(program, environment))
-        dynamic, static = (statistics.median(took) for took in times.values())
+        # What one of them takes that nothing else interrupts. On a busy machine most wait for a processor first.
+        dynamic, static = (min(took) for took in times.values())
         print(
             f"\nstart to answer, {what}: dynamic {dynamic * 1e3:.2f} ms, static {static * 1e3:.2f} ms,"
             f" ratio {static / dynamic:.3f}; {STATIC.stat().st_size / 1e6:.1f} MB"
         )
-        # What is measured on a quiet machine is about a fifth; others may be at work here.
+        # What is measured is about a fifth.
         assert static < dynamic / 2
