@@ -6,9 +6,8 @@
 // more, have had no answer of any kind: one lost packet is not enough, nor is a burst of them. Nor
 // are names of one registrable domain, which may have dead name servers behind a sound resolver,
 // unless the server has answered for that domain before, and for no other one within five minutes:
-// a relay may have one tenant. A port that
-// nothing listens on, or a network that cannot be reached, is the server's fault whatever the name.
-// Any answer, a failure too, and the server answers again.
+// a relay may have one tenant. A port that nothing listens on, or a network that cannot be reached,
+// is the server's fault whatever the name. Any answer, a failure too, and the server answers again.
 #pragma once
 
 #include <array>

@@ -157,7 +157,7 @@ class DescriptorOutput final : public LogOutput {
     }
     leave(seen_, true);
     const int error = write_all("\n", patience).error;
-    if (error == 0) leave(seen_ = seen_ + 1, false);
+    if (error == 0) leave(++seen_, false);
     return error;
   }
 

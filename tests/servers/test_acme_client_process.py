@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 import strace
@@ -222,6 +223,40 @@ def test_it_ends_if_nginx_ends(workspace: Workspace) -> None:
     os.kill(client.nginx_pid(), signal.SIGKILL)
     assert client.process.wait() == 70
     assert "nginx has ended" in client.process.output()
+
+
+def test_a_stop_lets_the_answers_under_way_finish(workspace: Workspace) -> None:
+    client = make(workspace).start()
+    size = 30 << 20  # more than the kernel takes of an answer that nobody reads
+    with (client.webroot / CHALLENGE[1:]).open("wb") as file:
+        file.truncate(size)
+    with socket.create_connection((client.address, client.http_port), 10) as reader:
+        reader.sendall(f"GET {CHALLENGE} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
+        octets = len(reader.recv(1))
+        client.process.signal(signal.SIGTERM)
+        wait_until(lambda: not answers_at((client.address, client.http_port)), "the port to be closed")
+        while chunk := reader.recv(1 << 20):
+            octets += len(chunk)
+    assert octets > size
+    assert client.process.wait(15) == 0
+
+
+def test_an_nginx_that_hangs_keeps_it_for_eight_seconds(workspace: Workspace) -> None:
+    client = make(workspace).start()
+    master = client.nginx_pid()
+    os.kill(master, signal.SIGSTOP)
+    assert client.stop() == 0
+    assert not Path(f"/proc/{master}").exists()
+
+
+def test_a_worker_that_was_killed_leaves_the_state_to_the_next(workspace: Workspace) -> None:
+    """nginx is left, and has no lock."""
+    client = make(workspace).start()
+    children = Path(f"/proc/{client.process.pid}/task/{client.process.pid}/children")
+    os.kill(int(children.read_text()), signal.SIGKILL)
+    assert client.process.wait() == 128 + signal.SIGKILL
+    assert answers_at((client.address, client.http_port))
+    make(workspace, STATE_DIR=str(client.state)).start()
 
 
 def test_two_cannot_share_a_state(workspace: Workspace) -> None:
