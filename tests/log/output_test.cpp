@@ -1,7 +1,6 @@
 #include "log/output.h"
 
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -11,34 +10,23 @@
 #include <array>
 #include <boost/test/unit_test.hpp>
 #include <cerrno>
+#include <chrono>
 #include <climits>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <latch>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "base/fd.h"
 #include "base/loop.h"
 #include "base/posix.h"
+#include "tests/log/files.h"
 
 namespace http01 {
 
+using namespace std::chrono_literals;
+
 namespace {
-
-struct OutputDirectory {
-  OutputDirectory() {
-    std::string form = (std::filesystem::temp_directory_path() / "http01-log-XXXXXX").string();
-    BOOST_REQUIRE(::mkdtemp(form.data()) != nullptr);
-    path = form;
-  }
-  ~OutputDirectory() { std::filesystem::remove_all(path); }
-
-  std::filesystem::path path;
-};
 
 std::string open_failure(const std::string& path) {
   const auto opened = LogOutput::open_file(path);
@@ -50,36 +38,6 @@ std::string read_some(const base::Fd& fd) {
   const ssize_t count = ::read(fd.get(), buffer.data(), buffer.size());
   return {buffer.data(), static_cast<std::size_t>(count > 0 ? count : 0)};
 }
-
-// "LINES: WHY", or "" where all were written.
-std::string lost(const LogOutput::Pointer& output, std::string_view lines,
-                 std::chrono::milliseconds patience = LogOutput::kForever) {
-  const LogLoss loss = output->write(lines, patience);
-  if (loss.lines == 0) return "";
-  const std::string why =
-      loss.error == LogLoss::kNotReadInTime ? "not read" : base::error_text(loss.error);
-  return std::to_string(loss.lines) + ": " + why;
-}
-
-std::string contents(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-// While it lives, no file grows beyond so many bytes: a disk that is full in the middle of a line.
-class FileSizeLimit {
- public:
-  explicit FileSizeLimit(rlim_t bytes) {
-    base::Loop::block_signals({SIGXFSZ});
-    BOOST_REQUIRE(::getrlimit(RLIMIT_FSIZE, &before_) == 0);
-    const rlimit limit{bytes, before_.rlim_max};
-    BOOST_REQUIRE(::setrlimit(RLIMIT_FSIZE, &limit) == 0);
-  }
-  ~FileSizeLimit() { ::setrlimit(RLIMIT_FSIZE, &before_); }
-
- private:
-  rlimit before_{};
-};
 
 // "PRIORITY TEXT" of each line.
 std::vector<std::string> syslog_lines(std::string_view lines) {
@@ -225,109 +183,11 @@ BOOST_AUTO_TEST_CASE(a_pipe_whose_reader_has_gone_costs_each_line_until_there_is
   BOOST_TEST(read_some(reader) == "four\n");
 }
 
-BOOST_AUTO_TEST_CASE(a_half_line_is_lost_and_ended_before_the_next) {
-  const OutputDirectory directory;
-  const std::filesystem::path path = directory.path / "relay.log";
-  const base::Fd unreadable(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT, 0600));
-  const auto opened = LogOutput::open_file(path);
-  BOOST_REQUIRE(bool(opened));
-  // What the second writes last, it has to remember.
-  for (const auto& output : {*opened, LogOutput::descriptor(unreadable.get())}) {
-    BOOST_REQUIRE(::truncate(path.c_str(), 0) == 0);
-    {
-      const FileSizeLimit limit(7);
-      BOOST_TEST(lost(output, "whole\nhalf\nthird\n") == "2: File too large");
-      BOOST_TEST(lost(output, "fourth\n") == "1: File too large");
-    }
-    BOOST_TEST(contents(path) == "whole\nh");
-    BOOST_TEST(lost(output, "fifth\nsixth\n") == "");
-    BOOST_TEST(contents(path) == "whole\nh\nfifth\nsixth\n");
-  }
-}
-
-BOOST_AUTO_TEST_CASE(a_line_of_which_but_the_end_is_missing_is_ended_and_not_lost) {
-  const OutputDirectory directory;
-  const std::filesystem::path path = directory.path / "relay.log";
-  const auto opened = LogOutput::open_file(path);
-  BOOST_REQUIRE(bool(opened));
-  {
-    const FileSizeLimit limit(5);
-    BOOST_TEST(lost(*opened, "whole\nnext\n") == "1: File too large");
-  }
-  BOOST_TEST(lost(*opened, "last\n") == "");
-  BOOST_TEST(contents(path) == "whole\nlast\n");
-}
-
-// As after a full disk and SIGUSR1, or a process that was killed.
-BOOST_AUTO_TEST_CASE(a_half_line_that_another_has_left_is_ended_first) {
-  const OutputDirectory directory;
-  const std::filesystem::path path = directory.path / "relay.log";
-  for (const std::string left : {"", "whole\n", "whole\nhalf"}) {
-    std::ofstream(path) << left;
-    const auto opened = LogOutput::open_file(path);
-    BOOST_REQUIRE(bool(opened));
-    BOOST_TEST(lost(*opened, "next\n") == "");
-    BOOST_TEST(contents(path) == left + (left.ends_with("half") ? "\n" : "") + "next\n");
-  }
-}
-
-// It had once looked at the file's end, and never again.
-BOOST_AUTO_TEST_CASE(a_half_line_that_another_process_leaves_meanwhile_is_ended_once) {
-  const OutputDirectory directory;
-  const std::filesystem::path path = directory.path / "relay.log";
-  const auto one = LogOutput::open_file(path);
-  const auto other = LogOutput::open_file(path);
-  BOOST_REQUIRE((one && other));
-  for (const auto& [writer, next] : {std::pair{*one, *other}, {*other, *one}}) {
-    BOOST_REQUIRE(::truncate(path.c_str(), 0) == 0);
-    BOOST_TEST(lost(next, "first\n") == "");
-    {
-      const FileSizeLimit limit(7);
-      BOOST_TEST(lost(writer, "half\n") == "1: File too large");
-    }
-    BOOST_TEST(lost(next, "next\n") == "");
-    BOOST_TEST(lost(writer, "last\n") == "");
-    BOOST_TEST(contents(path) == "first\nh\nnext\nlast\n");
-  }
-}
-
-// Each had seen the half line, and each ended it.
-BOOST_AUTO_TEST_CASE(of_several_that_find_a_half_line_one_ends_it) {
-  const OutputDirectory directory;
-  const std::filesystem::path path = directory.path / "relay.log";
-  for (int round = 0; round < 10; ++round) {
-    std::ofstream(path) << "half";
-    std::latch begin(6);
-    std::vector<std::thread> writers;
-    for (int i = 0; i < 6; ++i) {
-      writers.emplace_back([&, output = *LogOutput::open_file(path)] {
-        begin.arrive_and_wait();
-        output->write("line\n", LogOutput::kForever);
-      });
-    }
-    for (std::thread& writer : writers) writer.join();
-    BOOST_TEST(contents(path) == "half\nline\nline\nline\nline\nline\nline\n");
-  }
-}
-
-// One that is in the middle of its line has left no half one.
-BOOST_AUTO_TEST_CASE(writers_at_full_speed_put_nothing_into_each_others_lines) {
-  const OutputDirectory directory;
-  const std::filesystem::path path = directory.path / "relay.log";
-  const std::string line = std::string(300, 'x') + "\n";
-  std::string lines;
-  for (int i = 0; i < 10; ++i) lines += line;
-  constexpr std::size_t kWrites = 500;
-  std::vector<std::thread> writers;
-  for (int i = 0; i < 4; ++i) {
-    writers.emplace_back([&, output = *LogOutput::open_file(path)] {
-      for (std::size_t n = 0; n < kWrites; ++n) output->write(lines, LogOutput::kForever);
-    });
-  }
-  for (std::thread& writer : writers) writer.join();
-  std::string expected;
-  for (std::size_t n = 0; n < 4 * kWrites; ++n) expected += lines;
-  BOOST_TEST((contents(path) == expected));
+// poll() says of it that it can be read, and no more.
+BOOST_AUTO_TEST_CASE(the_kernels_log_takes_lines_at_once) {
+  const base::Fd kernel(::open("/dev/kmsg", O_WRONLY | O_CLOEXEC));
+  if (!kernel) return;
+  BOOST_TEST(lost(LogOutput::descriptor(kernel.get()), "<7>http01-relay: a test\n", 0ms) == "");
 }
 
 BOOST_AUTO_TEST_CASE(a_loss_is_told_by_its_number_and_its_reason) {
